@@ -1,0 +1,75 @@
+"""The `mltk` command: registers the sub-commands and turns every error of the user into one sentence and exit code 2.
+
+A command's file imports only typer at module level; what it needs it imports when it runs, so that `mltk --help` stays
+fast and no command loads TensorFlow unless it trains or converts.
+"""
+
+import importlib
+import sys
+from typing import Annotated
+
+import typer
+
+from mltk.utils.errors import MltkError
+
+# Command name -> module. The function has the command's name with '-' as '_'.
+COMMANDS = {
+    "synthesize": "mltk.cli.synthesize",
+    "train": "mltk.cli.train",
+    "quantize": "mltk.cli.quantize",
+    "evaluate": "mltk.cli.evaluate",
+    "summarize": "mltk.cli.summarize",
+    "profile": "mltk.cli.profile",
+    "update_params": "mltk.cli.update_params",
+    "classify_audio": "mltk.cli.classify_audio",
+}
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        from mltk import __version__
+
+        print(f"mltk {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """From a spoken word to a chip: train, quantize, check and run keyword spotters for microcontrollers."""
+
+
+def make_app() -> typer.Typer:
+    """Build the command-line application."""
+    app = typer.Typer(
+        name="mltk",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for name, module in COMMANDS.items():
+        app.command(name)(getattr(importlib.import_module(module), name))
+    return app
+
+
+def main() -> None:
+    """Run the command line; exit 0 when done, 2 for the user's errors, 130 after Ctrl-C."""
+    try:
+        make_app()()
+    except MltkError as error:
+        print(f"mltk: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("mltk: stopped", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        print(f"mltk: the system refused{where}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(2)

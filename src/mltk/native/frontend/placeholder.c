@@ -1,0 +1,2 @@
+int mltk_frontend_placeholder(void);
+int mltk_frontend_placeholder(void) { return 0; }
