@@ -1,0 +1,81 @@
+"""Which commands load what: TensorFlow only where it trains or converts, and nothing heavy for a page of help."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mltk.cli.main import COMMANDS
+
+RUN = """
+import sys
+from mltk.cli.main import main
+sys.argv = ["mltk", *{arguments!r}]
+code = 0
+try:
+    main()
+except SystemExit as stop:
+    code = stop.code or 0
+print("LOADED", " ".join(sorted({{name.split(".")[0] for name in sys.modules}})))
+sys.exit(code)
+"""
+
+HEAVY = {"tensorflow", "keras"}
+# What a page of help may load beyond the standard library. numpy, matplotlib and the like are for commands at work.
+HELP_MAY_LOAD = {"mltk", "typer", "click", "rich", "shellingham", "annotated_doc", "typing_extensions", "pygments", "markdown_it", "mdurl"}
+
+
+def run_command(*arguments: str, cwd: Path | None = None) -> tuple[int, str, str, set[str]]:
+    """Run the command line in a fresh process; return its exit code, output, errors and the packages it loaded."""
+    process = subprocess.run(
+        [sys.executable, "-c", RUN.format(arguments=list(arguments))], capture_output=True, text=True, check=False, cwd=cwd
+    )
+    lines = process.stdout.splitlines()
+    loaded = next((line for line in lines if line.startswith("LOADED ")), "LOADED ")
+    return process.returncode, process.stdout, process.stderr, set(loaded.split()[1:])
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], *[[name, "--help"] for name in COMMANDS]], ids=" ".join)
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    code, output, errors, loaded = run_command(*arguments)
+    assert code == 0, errors
+    standard = set(sys.stdlib_module_names)
+    # Start-up files of the environment (editable installs, path entries) are not ours to judge.
+    ours = {name for name in loaded if name not in standard and not name.startswith(("_", "distutils", "sitecustomize"))}
+    assert not ours - HELP_MAY_LOAD, f"{' '.join(arguments)} loads {sorted(ours - HELP_MAY_LOAD)}"
+    assert output.strip()
+
+
+def test_every_command_is_in_the_help() -> None:
+    _, output, _, _ = run_command("--help")
+    assert all(name in output for name in COMMANDS)
+
+
+@pytest.mark.parametrize("model", ["keyword_spotting_alexa.mltk.zip", "tflite_micro_speech.mltk.zip", "keyword_spotting_on_off.tflite"])
+@pytest.mark.parametrize("command", [["summarize", "--tflite"], ["profile"]], ids=lambda command: command[0])
+def test_reading_commands_load_no_tensorflow(shared_dir: Path, model: str, command: list[str]) -> None:
+    code, _, errors, loaded = run_command(command[0], str(shared_dir / "models" / model), *command[1:])
+    assert code == 0, errors
+    assert not loaded & HEAVY
+    assert "numpy" in loaded  # the probe itself sees what is loaded
+
+
+def test_classify_audio_loads_no_tensorflow(shared_dir: Path, speech_dir: Path) -> None:
+    clip = sorted((speech_dir / "alexa").glob("*.flac"))[0]
+    code, _, errors, loaded = run_command(
+        "classify_audio", str(shared_dir / "models" / "keyword_spotting_alexa.mltk.zip"), "--audio", str(clip)
+    )
+    assert code == 0, errors
+    assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "synthesize"])
+def test_a_wrong_name_is_one_sentence(command: str, tmp_path: Path) -> None:
+    extra = ["volume=1"] if command == "update_params" else []
+    code, output, errors, _ = run_command(command, "no_such_model", *extra, cwd=tmp_path)
+    assert code == 2
+    assert "no_such_model" in errors
+    assert "Traceback" not in errors + output
+    assert len(errors.strip().splitlines()) <= 3
+    assert list(tmp_path.iterdir()) == []
