@@ -1,2 +1,0 @@
-int mltk_detector_placeholder(void);
-int mltk_detector_placeholder(void) { return 0; }
