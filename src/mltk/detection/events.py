@@ -45,8 +45,8 @@ class Inference:
     Attributes:
         time_ms: as in `Detection`.
         scores: uint8 [classes], the model's own scores before averaging.
-        features: uint16 [frames, channels], what the frontend gave for the model's window, before it was turned
-            into the model's data type; a view that is valid during the call only.
+        features: uint16 [frames, channels], what the frontend gave for the model's window, before it was
+            turned into the model's data type; a view that is valid during the call only.
         detection: what was reported because of this run, if anything.
 
     """

@@ -1,4 +1,4 @@
-"""Score a stream whose words are known: which were heard, which were missed, what was heard where nothing was said."""
+"""Score a stream whose words are known: which were heard, which missed, what was heard for no reason."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -56,9 +56,10 @@ class StreamScore:
     def __str__(self) -> str:
         """Return one line with the counts."""
         words = len(self.heard) + len(self.missed)
+        minutes = self.duration_ms / 60_000
         return (
             f"{len(self.heard)} of {words} words heard ({self.heard_rate:.3f}), {len(self.missed)} missed, "
-            f"{len(self.false)} false in {self.duration_ms / 60_000:.1f} min ({self.false_per_hour:.2f} an hour)"
+            f"{len(self.false)} false in {minutes:.1f} min ({self.false_per_hour:.2f} an hour)"
         )
 
 
@@ -72,8 +73,9 @@ def score_stream(
 ) -> StreamScore:
     """Match detections to words.
 
-    A detection belongs to a word if its label is the word's and its time lies in [start - before_ms, end + after_ms].
-    Detections are taken in the order of time and each takes the earliest such word that has none yet.
+    A detection belongs to a word if its label is the word's and its time lies in
+    [start - before_ms, end + after_ms]. Detections are taken in the order of time and each takes the earliest
+    such word that has none yet.
 
     Args:
         detections: what a detector reported, in any order.
