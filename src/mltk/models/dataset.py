@@ -1,0 +1,177 @@
+"""What a model trains on: the base class of users' own data sets, and what the loaders hand to the training."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mltk.utils.errors import ModelError
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """Batches (x, y) of one epoch each time it is iterated: a feed, a tf.data.Dataset or `ArrayBatches`.
+
+    x: features [batch, ...]; y: labels [batch, n_classes] (categorical) or [batch]. Some have len(), the number of batches.
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        """Begin an epoch."""
+
+
+@dataclass(frozen=True)
+class LoadedDataset:
+    """What `model.load_dataset` returns to the training and the evaluation.
+
+    Attributes:
+        training: batches to train with; None for the subset 'evaluation'.
+        validation: batches to measure with, in the same order every time; None where the data set has none.
+        counts: subset ('training', 'validation') -> class -> number of samples; empty where not known.
+        class_weights: class index -> weight in the loss; None: all the same.
+
+    """
+
+    training: Batches | None
+    validation: Batches | None
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    class_weights: dict[int, float] | None = None
+
+    def close(self) -> None:
+        """End the worker processes behind the batches, where there are any."""
+        for batches in (self.training, self.validation):
+            close = getattr(batches, "close", None)
+            if callable(close):
+                close()
+
+
+class MltkDataset:
+    """Base of data sets that users write. `load_dataset` is called before a training and before an evaluation."""
+
+    def load_dataset(self, subset: str, test: bool = False, **kwargs: Any) -> Any:
+        """Load the data.
+
+        Args:
+            subset: 'training' or 'evaluation'.
+            test: a dry run: a few samples are enough.
+            kwargs: for later.
+
+        Returns:
+            For 'training' the tuple (training, None, validation), for 'evaluation' the batches to measure with; each of
+            them is a tf.data.Dataset or anything else that gives batches (x, y). Or arrays: (x, y, (x, y)), (x, y).
+
+        """
+        raise ModelError(
+            f"{type(self).__name__} does not say how to load its data: define load_dataset(subset, test)"
+        )
+
+    def unload_dataset(self) -> None:
+        """Free what `load_dataset` holds, such as worker processes."""
+
+    def summarize_dataset(self) -> str:
+        """Return a text about the data for the training's log."""
+        return ""
+
+    @staticmethod
+    def summarize_class_counts(class_counts: Mapping[Any, Any]) -> str:
+        """Return a text with the number of samples of each class.
+
+        Args:
+            class_counts: class -> number, or subset -> class -> number.
+
+        """
+        if not any(isinstance(value, Mapping) for value in class_counts.values()):
+            return _counts_text("Dataset", class_counts) if class_counts else ""
+        return "\n".join(
+            _counts_text(f"{str(subset).capitalize()} dataset", counts)
+            for subset, counts in class_counts.items()
+            if isinstance(counts, Mapping) and counts
+        )
+
+
+def _counts_text(title: str, counts: Mapping[Any, int]) -> str:
+    width = max(len(str(label)) for label in counts)
+    lines = [f"{title}: Found {sum(counts.values())} samples belonging to {len(counts)} classes:"]
+    lines += [f"{str(label):>{max(width, 10)}} = {count}" for label, count in counts.items()]
+    return "\n".join(lines)
+
+
+class ArrayBatches:
+    """Batches out of two arrays, in order or shuffled anew every epoch.
+
+    Args:
+        x: [n, ...]; y: [n, ...].
+        seed: shuffle with it; None keeps the order.
+
+    Raises:
+        ModelError: the arrays do not have the same number of samples, or none.
+
+    """
+
+    def __init__(self, x: NDArray[Any], y: NDArray[Any], batch_size: int, seed: int | None = None) -> None:
+        self.x, self.y = np.asarray(x), np.asarray(y)
+        self.batch_size = batch_size
+        self._rng = None if seed is None else np.random.default_rng(seed)
+        if len(self.x) == 0 or len(self.x) != len(self.y):
+            raise ModelError(
+                f"The data set gave {len(self.x)} samples and {len(self.y)} labels: give as many of each, not 0"
+            )
+
+    def __len__(self) -> int:
+        return -(-len(self.x) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        order = np.arange(len(self.x))
+        if self._rng is not None:
+            self._rng.shuffle(order)
+        for start in range(0, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            yield self.x[chosen], self.y[chosen]
+
+
+def loaded_from(result: Any, subset: str, batch_size: int, seed: int) -> LoadedDataset:
+    """Bring what a user's `load_dataset` returned into one form.
+
+    Raises:
+        ModelError: it is not one of the forms that `MltkDataset.load_dataset` tells.
+
+    """
+    if subset != "training":
+        x, y = result if isinstance(result, tuple) and len(result) == 2 else (result, None)
+        return LoadedDataset(None, _batches(x, y, batch_size, None))
+    if not isinstance(result, tuple) or len(result) != 3:
+        raise ModelError(
+            f"load_dataset('training') returned {type(result).__name__}: it must return (training, None, validation)"
+        )
+    x, y, validation = result
+    if validation is not None:
+        pair = validation if isinstance(validation, tuple) else (validation, None)
+        validation = _batches(pair[0], pair[1] if len(pair) > 1 else None, batch_size, None)
+    return LoadedDataset(_batches(x, y, batch_size, seed), validation)
+
+
+def _batches(x: Any, y: Any, batch_size: int, seed: int | None) -> Batches:
+    if y is not None:
+        return ArrayBatches(x, y, batch_size, seed)
+    if isinstance(x, Iterable) and not isinstance(x, np.ndarray):
+        return x
+    raise ModelError(
+        f"The data set returned {type(x).__name__} without labels: give batches (x, y), or arrays x and y"
+    )
+
+
+def balanced_weights(counts: Mapping[str, int], classes: list[str]) -> dict[int, float]:
+    """Return class index -> weight so that every class counts the same: n / (k * n_c), scikit-learn's rule.
+
+    Raises:
+        ModelError: no sample is counted.
+
+    """
+    numbers = [int(counts.get(label, 0)) for label in classes]
+    total = sum(numbers)
+    if total == 0:
+        raise ModelError(
+            "class_weights = 'balanced' needs the number of samples of each class, and none are counted"
+        )
+    return {index: total / (len(numbers) * number) if number else 0.0 for index, number in enumerate(numbers)}

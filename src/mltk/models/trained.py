@@ -1,0 +1,117 @@
+"""A trained model as its .tflite tells it, without running its specification."""
+
+from pathlib import Path
+from typing import Any
+
+from mltk.models.archive import ModelArchive
+from mltk.models.attributes import UnknownAttributeError, is_declared
+from mltk.models.mixins.audio_dataset import AudioDatasetMixin
+from mltk.models.mixins.train import TrainMixin
+from mltk.models.model import RESERVED_PARAMETERS, MltkModel
+
+
+class TrainedModel(MltkModel, AudioDatasetMixin):
+    """A model out of an archive or a .tflite: name, classes, settings, files.
+
+    The specification in the archive is a stranger's code and is not run; what only it knows (layers, training settings)
+    is missing, and asking for it says so.
+
+    Attributes:
+        parameters: every entry of the .tflite's parameters, in their order; empty where it has none.
+
+    """
+
+    parameters: dict[str, Any]
+
+    def __init__(self, name: str, tflite: bytes | None, archive: ModelArchive | None = None) -> None:
+        """Read the model's settings.
+
+        Args:
+            name: the model's name.
+            tflite: bytes of its .tflite; None where there is none yet.
+            archive: where it comes from.
+
+        Raises:
+            TfliteError: the .tflite is damaged.
+
+        """
+        super().__init__()
+        self.model_specification_path = None
+        self.name = name
+        self._tflite = tflite
+        self.parameters = _parameters(tflite)
+        self.archive_path = None if archive is None else archive.path
+        self.test_mode_enabled = archive is not None and archive.is_test
+        self.classes = list(self.parameters.get("classes", []))
+        self.description = str(self.parameters.get("description", ""))
+        version = self.parameters.get("version", 0)
+        self.version = version if isinstance(version, int) and version >= 0 else 0
+        self.model_parameters = {
+            key: value for key, value in self.parameters.items() if key not in RESERVED_PARAMETERS
+        }
+        self.datagen = _generator(self.parameters)
+
+    @classmethod
+    def from_archive(cls, path: Path) -> "TrainedModel":
+        """Read an archive. Nothing in it is executed.
+
+        Raises:
+            ArchiveError: it is damaged.
+            TfliteError: its .tflite is damaged.
+
+        """
+        archive = ModelArchive(path)
+        member = archive.tflite_member()
+        return cls(archive.name, None if member is None else archive.read(member), archive)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of the .tflite's first input, without the batch axis."""
+        if self._tflite is None:
+            return super().input_shape
+        from mltk.tflite.model import TfliteModel
+
+        return tuple(int(axis) for axis in TfliteModel(self._tflite).inputs[0].shape[1:])
+
+    @input_shape.setter
+    def input_shape(self, value: tuple[int, ...]) -> None:
+        self._input_shape = value
+
+    def tflite_parameters(self, runtime_memory_size: int = 0) -> dict[str, Any]:
+        """Return the parameters as they are in the .tflite."""
+        return dict(self.parameters)
+
+    def __getattr__(self, name: str) -> Any:
+        """Tell which attributes only the specification knows."""
+        if not name.startswith("_") and is_declared(TrainMixin, name):
+            raise UnknownAttributeError(
+                f"'{name}' is known to the specification of the model {self.name} only, which is not run when an archive is "
+                "read: load it with load_mltk_model(..., execute_spec=True)"
+            )
+        return super().__getattr__(name)
+
+
+def _parameters(tflite: bytes | None) -> dict[str, Any]:
+    if tflite is None:
+        return {}
+    from mltk.tflite.parameters import TfliteModelParameters
+
+    return dict(TfliteModelParameters.load_from_tflite_flatbuffer(tflite))
+
+
+def _generator(parameters: dict[str, Any]) -> Any:
+    """Return what turns clips into this model's input; None for models that are not fed with sound."""
+    if "fe.sample_rate_hz" not in parameters:
+        return None
+    from mltk.datasets.feed import ParallelAudioDataGenerator
+    from mltk.frontend.settings import AudioFeatureGeneratorSettings
+
+    normalized = parameters.get("samplewise_norm.mean_and_std") is True
+    rescale = parameters.get("samplewise_norm.rescale") or None
+    return ParallelAudioDataGenerator(
+        dtype="float32" if normalized or rescale else "int8",
+        frontend_settings=AudioFeatureGeneratorSettings(**parameters),
+        samplewise_center=normalized,
+        samplewise_std_normalization=normalized,
+        rescale=rescale,
+    )
