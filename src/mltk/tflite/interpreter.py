@@ -1,0 +1,101 @@
+"""LiteRT (`ai_edge_litert`), kept to what `TfliteModel` needs of it: arrays in, arrays out, errors of one kind."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mltk.utils.errors import TfliteError
+from mltk.utils.logging import get_mltk_logger
+
+
+@contextlib.contextmanager
+def native_messages_to_log() -> Iterator[None]:
+    """Send what C++ prints on file descriptor 2 inside the block to the package's logger (DEBUG) instead.
+
+    LiteRT reports on standard error that it made its delegate, which is no news to a user of a command.
+    """
+    try:
+        sys.stderr.flush()
+        saved = os.dup(2)
+    except (OSError, ValueError, AttributeError):  # no standard error at all, as in a windowed program
+        yield
+        return
+    try:
+        with tempfile.TemporaryFile() as caught:
+            os.dup2(caught.fileno(), 2)
+            try:
+                yield
+            finally:
+                os.dup2(saved, 2)
+                caught.seek(0)
+                for line in caught.read().decode("utf-8", "replace").splitlines():
+                    get_mltk_logger().debug("LiteRT: %s", line)
+    finally:
+        os.close(saved)
+
+
+class LiteInterpreter:
+    """A model that was checked, ready to run.
+
+    Args:
+        data: the .tflite file's bytes.
+        reference_kernels: use the plain reference kernels (slow, the arithmetic of the specification) instead of XNNPACK's.
+        n_threads: threads of the kernels.
+
+    Raises:
+        TfliteError: LiteRT refuses the model.
+
+    """
+
+    def __init__(self, data: bytes, reference_kernels: bool = False, n_threads: int = 1) -> None:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        resolver = OpResolverType.BUILTIN_REF if reference_kernels else OpResolverType.AUTO
+        with _errors("load the model"), native_messages_to_log():
+            self._interpreter: Any = Interpreter(
+                model_content=data, experimental_op_resolver_type=resolver, num_threads=n_threads
+            )
+            self._interpreter.allocate_tensors()
+            self._inputs = self._interpreter.get_input_details()
+            self._outputs = self._interpreter.get_output_details()
+
+    def resize_batch(self, batch: int) -> None:
+        """Make the first input take `batch` samples.
+
+        Raises:
+            TfliteError: the graph does not allow it.
+
+        """
+        shape = [batch, *(int(size) for size in self._inputs[0]["shape"][1:])]
+        with _errors(f"run {batch} samples at once"), native_messages_to_log():
+            self._interpreter.resize_tensor_input(self._inputs[0]["index"], shape, strict=True)
+            self._interpreter.allocate_tensors()
+
+    def run(self, *values: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        """Return all outputs for the inputs; variable tensors (an LSTM's state) start from zero each time.
+
+        Raises:
+            TfliteError: LiteRT refuses.
+
+        """
+        with _errors("run the model"):
+            self._interpreter.reset_all_variables()
+            for details, value in zip(self._inputs, values, strict=True):
+                self._interpreter.set_tensor(details["index"], np.ascontiguousarray(value))
+            self._interpreter.invoke()
+            return [self._interpreter.get_tensor(details["index"]) for details in self._outputs]
+
+
+@contextlib.contextmanager
+def _errors(action: str) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, ValueError, IndexError) as error:
+        reason = " ".join(str(error).split())
+        raise TfliteError(f"LiteRT can not {action}: {reason}") from error
