@@ -1,7 +1,9 @@
-"""Does what a .tflite says of itself fit together? Asked before a model is described or given to an interpreter.
+"""Does what a .tflite says of itself fit together? Asked before a model is described or given to an
+interpreter.
 
-LiteRT and TensorFlow Lite Micro are C++ and trust the numbers in a file: an operator that names a tensor that is not there, or
-weights shorter than their shape, would read outside the memory and end the process. Each rule here stands for such a case.
+LiteRT and TensorFlow Lite Micro are C++ and trust the numbers in a file: an operator that names a tensor
+that is not there, or weights shorter than their shape, would read outside the memory and end the process.
+Each rule here stands for such a case.
 """
 
 import math
@@ -35,7 +37,9 @@ def check_graph(model: Any) -> None:
         raise GraphError("it has no graph")
     for metadata in model.metadata or []:
         if metadata.buffer >= len(model.buffers):
-            raise GraphError(f"its metadata {schema.text(metadata.name)!r} names the buffer {metadata.buffer}, which is not there")
+            raise GraphError(
+                f"its metadata {schema.text(metadata.name)!r} names the buffer {metadata.buffer}"
+            )
     for index, buffer in enumerate(model.buffers):
         if buffer.offset or buffer.size:
             raise GraphError(f"its buffer {index} lies outside the file")
@@ -54,7 +58,9 @@ def _check_subgraph(model: Any, graph: Any) -> None:
         _check_indices(f"the graph's {what}s", indices, len(tensors), optional=False)
     for index, operator in enumerate(graph.operators or []):
         if operator.opcodeIndex >= len(model.operatorCodes):
-            raise GraphError(f"its operator {index} names the operator code {operator.opcodeIndex}, which is not there")
+            raise GraphError(
+                f"its operator {index} names the operator code {operator.opcodeIndex}, which is not there"
+            )
         name = f"operator {index} ({opcode_name(model.operatorCodes[operator.opcodeIndex])})"
         _check_indices(f"the inputs of {name}", operator.inputs, len(tensors), optional=True)
         _check_indices(f"the outputs of {name}", operator.outputs, len(tensors), optional=False)
@@ -80,13 +86,17 @@ def _check_tensor(model: Any, index: int, tensor: Any) -> None:
     if size > LARGEST_TENSOR_BYTES:
         raise GraphError(f"{what} has the shape {shape}, more than {LARGEST_TENSOR_BYTES // 2**20} MB")
     signature = [] if tensor.shapeSignature is None else [int(length) for length in tensor.shapeSignature]
-    if signature and (len(signature) != len(shape) or any(a not in (-1, b) for a, b in zip(signature, shape, strict=True))):
+    if signature and (
+        len(signature) != len(shape) or any(a not in (-1, b) for a, b in zip(signature, shape, strict=True))
+    ):
         raise GraphError(f"{what} has the shape {shape} but the shape signature {signature}")
     if tensor.buffer >= len(model.buffers):
         raise GraphError(f"{what} names the buffer {tensor.buffer} of {len(model.buffers)}")
     data = model.buffers[tensor.buffer].data
     if data is not None and len(data) and type_name in NUMPY_TYPES and len(data) != size:
-        raise GraphError(f"{what} of shape {shape} ({type_name.lower()}) needs {size} bytes and has {len(data)}")
+        raise GraphError(
+            f"{what} of shape {shape} ({type_name.lower()}) needs {size} bytes and has {len(data)}"
+        )
     if tensor.sparsity is not None or tensor.externalBuffer or tensor.variantTensors:
         raise GraphError(f"{what} is sparse, external or a variant, which is not supported")
     if tensor.quantization is not None:
@@ -107,7 +117,9 @@ def _check_quantization(what: str, shape: list[int], type_name: str, quantizatio
     dimension = quantization.quantizedDimension
     if len(scales) > 1 and not (0 <= dimension < len(shape) and shape[dimension] == len(scales)):
         raise GraphError(f"{what} of shape {shape} has {len(scales)} scales along the dimension {dimension}")
-    limits = {"INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767)}.get(type_name, (-(2**31), 2**31 - 1))
+    limits = {"INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767)}.get(
+        type_name, (-(2**31), 2**31 - 1)
+    )
     if not all(limits[0] <= zero <= limits[1] for zero in zero_points):
         raise GraphError(f"{what} ({type_name.lower()}) has a zero point outside its type")
 

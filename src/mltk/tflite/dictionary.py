@@ -1,10 +1,11 @@
 """The binary form of model parameters: the flatbuffer that `SL_PARAMSv1` holds.
 
 Reference: `formats.md` of the reference material ("Parameters inside a .tflite"). A root table `Dictionary`
-(schema_version: u8, entries: [Entry]); an `Entry` is (key: string, value_type: u8, value: union); every member of the union
-is a table with one field.
+(schema_version: u8, entries: [Entry]); an `Entry` is (key: string, value_type: u8, value: union); every
+member of the union is a table with one field.
 """
 
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,14 +17,27 @@ SCHEMA_VERSION = 1
 STRING, STRING_LIST, INT32_LIST, FLOAT32_LIST, BINARY = 12, 13, 14, 15, 16
 FLOAT32, FLOAT64 = 10, 11
 # Union id -> struct code of the scalar members.
-SCALAR_CODES = {1: "?", 2: "b", 3: "B", 4: "h", 5: "H", 6: "i", 7: "I", 8: "q", 9: "Q", FLOAT32: "f", FLOAT64: "d"}
+SCALAR_CODES = {
+    1: "?",
+    2: "b",
+    3: "B",
+    4: "h",
+    5: "H",
+    6: "i",
+    7: "I",
+    8: "q",
+    9: "Q",
+    FLOAT32: "f",
+    FLOAT64: "d",
+}
 _UNSIGNED = ((3, 2**8), (5, 2**16), (7, 2**32), (9, 2**64))
 _SIGNED = ((2, -(2**7)), (4, -(2**15)), (6, -(2**31)), (8, -(2**63)))
 _SMALLEST_FLOAT32, _LARGEST_FLOAT32 = 1.175494351e-38, 3.402823466e38
 
 
 def plain_value(key: str, value: Any) -> Any:
-    """Return a parameter as a plain Python value: bool, int, float, str, bytes or a list; numpy's are converted.
+    """Return a parameter as a plain Python value: bool, int, float, str, bytes or a list; numpy's are
+    converted.
 
     Raises:
         TfliteError: the value can not be stored; the sentence names the key.
@@ -44,8 +58,8 @@ def plain_value(key: str, value: Any) -> Any:
 def value_type(key: str, value: Any) -> int:
     """Return the union id under which a plain Python value is stored.
 
-    The smallest integer type that holds an int; float32 for floats in its normal positive range, else float64; an empty list
-    is a list of strings.
+    The smallest integer type that holds an int; float32 for floats in its normal positive range, else
+    float64; an empty list is a list of strings.
 
     Raises:
         TfliteError: no type of the format holds the value.
@@ -77,12 +91,14 @@ def _list_type(key: str, items: Sequence[Any]) -> int:
     if all(isinstance(item, str) for item in items):
         return STRING_LIST
     if any(isinstance(item, bool) or not isinstance(item, int | float) for item in items):
-        raise TfliteError(f"Parameter {key} is a list of mixed things: give only strings, only ints or only floats")
+        raise TfliteError(
+            f"Parameter {key} is a list of mixed things: give only strings, only ints or only floats"
+        )
     if all(isinstance(item, int) for item in items):
         if not all(-(2**31) <= item < 2**31 for item in items):
             raise TfliteError(f"Parameter {key} has a number in its list that does not fit into 32 bits")
         return INT32_LIST
-    if any(item == item and _LARGEST_FLOAT32 < abs(item) != float("inf") for item in items):
+    if any(_LARGEST_FLOAT32 < abs(item) < math.inf for item in items):
         raise TfliteError(f"Parameter {key} has a number in its list that does not fit into a 32-bit float")
     return FLOAT32_LIST
 
@@ -133,7 +149,15 @@ def _encode_value(builder: Any, kind: int, value: Any) -> int:
     elif kind in (FLOAT32, FLOAT64):
         (builder.PrependFloat32Slot if kind == FLOAT32 else builder.PrependFloat64Slot)(0, value, 0.0)
     else:
-        name = {"b": "Int8", "B": "Uint8", "h": "Int16", "H": "Uint16", "i": "Int32", "I": "Uint32", "q": "Int64"}
+        name = {
+            "b": "Int8",
+            "B": "Uint8",
+            "h": "Int16",
+            "H": "Uint16",
+            "i": "Int32",
+            "I": "Uint32",
+            "q": "Int64",
+        }
         getattr(builder, f"Prepend{name.get(SCALAR_CODES[kind], 'Uint64')}Slot")(0, value, 0)
     return int(builder.EndObject())
 

@@ -1,7 +1,8 @@
 """A bounds-checked reader of flatbuffers, for files that come from anywhere.
 
-The generated Python classes and LiteRT's C++ trust every offset in a file. What is read here first, is checked: each
-position is compared with the file's size before anything is taken from it. The format: https://flatbuffers.dev/internals
+The generated Python classes and LiteRT's C++ trust every offset in a file. What is read here first, is
+checked: each position is compared with the file's size before anything is taken from it. The format:
+    https://flatbuffers.dev/internals
 """
 
 import struct
@@ -27,11 +28,12 @@ class Table:
 
 
 class FlatReader:
-    """Reads scalars, strings, vectors and tables of one buffer; raises DamagedBufferError instead of reading outside."""
+    """Reads one buffer; raises DamagedBufferError instead of reading outside."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        # A hostile file can point at the same bytes from many places, so that it unfolds into far more than its size.
+        # A hostile file can point at the same bytes from many places, so that it unfolds into far more than
+        # its size.
         self._budget = 8 * len(data) + 4096
 
     def scalar(self, position: int, code: str) -> int | float:
@@ -84,7 +86,7 @@ class FlatReader:
         return self.data[start : start + count]
 
     def check_field(self, table: Table, slot: int, size: int) -> int:
-        """Check that a field of `size` bytes lies inside its table and return its position, or 0 where it is absent."""
+        """Return the position of a field of `size` bytes that lies inside its table; 0 where it is absent."""
         position = table.field(slot)
         if position and position + size > table.position + table.size:
             raise DamagedBufferError(f"field {slot} of the table at {table.position} lies outside the table")

@@ -1,4 +1,4 @@
-"""LiteRT (`ai_edge_litert`), kept to what `TfliteModel` needs of it: arrays in, arrays out, errors of one kind."""
+"""LiteRT (`ai_edge_litert`), kept to what `TfliteModel` needs of it: arrays in, arrays out, one kind of error."""
 
 import contextlib
 import os
@@ -45,7 +45,8 @@ class LiteInterpreter:
 
     Args:
         data: the .tflite file's bytes.
-        reference_kernels: use the plain reference kernels (slow, the arithmetic of the specification) instead of XNNPACK's.
+        reference_kernels: use the plain reference kernels (slow, the arithmetic of the specification)
+            instead of XNNPACK's.
         n_threads: threads of the kernels.
 
     Raises:

@@ -68,7 +68,9 @@ class TfliteTensor:
         """
         found = NUMPY_TYPES.get(self.type_name.upper())
         if found is None:
-            raise TfliteError(f"Tensor {self.name!r} is of the type {self.type_name}, which numpy does not have")
+            raise TfliteError(
+                f"Tensor {self.name!r} is of the type {self.type_name}, which numpy does not have"
+            )
         return np.dtype(found)
 
     @property
@@ -87,11 +89,12 @@ class TfliteTensor:
         return int(np.prod(self.shape, dtype=np.int64))
 
     def quantize(self, values: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return real numbers as this tensor's integers: round half away from zero as the QUANTIZE operator, saturated."""
+        """Return real numbers as this tensor's integers, rounded as the QUANTIZE operator (half away from zero)."""
         limits = np.iinfo(self.dtype)
         scaled = np.asarray(values, dtype=np.float32) / np.float32(self.scale)
         rounded = np.copysign(np.floor(np.abs(scaled) + 0.5), scaled) + self.zero_point
-        return np.clip(rounded, limits.min, limits.max).astype(self.dtype)
+        quantized: npt.NDArray[Any] = np.clip(rounded, limits.min, limits.max).astype(self.dtype)
+        return quantized
 
     def dequantize(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return this tensor's values as float32: (q - zero_point) * scale where it is quantized."""
@@ -174,7 +177,9 @@ def _list(values: Any) -> list[Any]:
 def config_text(name: str, options: dict[str, Any], options_type: int) -> str:
     """Return an operator's settings as the operator table has them."""
     padding = schema.enum_name("Padding", options.get("padding", 0)).capitalize()
-    activation = schema.enum_name("ActivationFunctionType", options.get("fused_activation_function", 0)).capitalize()
+    activation = schema.enum_name(
+        "ActivationFunctionType", options.get("fused_activation_function", 0)
+    ).capitalize()
     stride = f"stride:{options.get('stride_w')}x{options.get('stride_h')}"
     if name == "conv_2d" and options:
         return f"Padding:{padding} {stride} activation:{activation}"

@@ -1,9 +1,11 @@
 """Which field of a .tflite's tables has which form: what `verify.py` walks by.
 
-Facts of the TensorFlow Lite schema (`tensorflow/compiler/mlir/lite/schema/schema.fbs`), one word a field in the order of the
-slots: `1 2 4 8` a scalar of so many bytes; `v1 v2 v4 v8` a list of such scalars; `s` a string; `t:NAME` a table; `V:NAME` a
-list of tables; `u:NAME` a union whose type is in the slot before; `-` a slot that is no longer used; `none` must be absent.
-A test compares this page with the schema package that is installed.
+Facts of the TensorFlow Lite schema (`tensorflow/compiler/mlir/lite/schema/schema.fbs`), one word a field in
+the order of the
+slots: `1 2 4 8` a scalar of so many bytes; `v1 v2 v4 v8` a list of such scalars; `s` a string; `t:NAME` a
+    table; `V:NAME` a
+list of tables; `u:NAME` a union whose type is in the slot before; `-` a slot that is no longer used; `none`
+must be absent. A test compares this page with the schema package that is installed.
 """
 
 TABLES: dict[str, str] = {

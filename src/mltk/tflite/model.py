@@ -17,7 +17,8 @@ from mltk.tflite.summary import file_size, layer_table, parameter_lines, with_un
 from mltk.utils.errors import TfliteError
 from mltk.utils.files import read_bytes
 
-# Samples that run through the graph at once: enough to spread the costs of a call, little enough to stay in the caches.
+# Samples that run through the graph at once: enough to spread the costs of a call, little enough to stay in
+# the caches.
 BATCH = 64
 
 
@@ -51,7 +52,9 @@ class TfliteModel:
         try:
             check_graph(self._model)
         except GraphError as error:
-            raise TfliteError(f"{self._source} is not a usable .tflite file: {error}; get it again") from error
+            raise TfliteError(
+                f"{self._source} is not a usable .tflite file: {error}; get it again"
+            ) from error
         self._graph = self._model.subgraphs[0]
         self.tensors = [read_tensor(index, tensor) for index, tensor in enumerate(self._graph.tensors or [])]
         self._interpreter: LiteInterpreter | None = None
@@ -83,7 +86,9 @@ class TfliteModel:
     @functools.cached_property
     def layers(self) -> list[TfliteLayer]:
         """The graph's operators in the order of execution."""
-        return [self._read_layer(index, operator) for index, operator in enumerate(self._graph.operators or [])]
+        return [
+            self._read_layer(index, operator) for index, operator in enumerate(self._graph.operators or [])
+        ]
 
     def _read_layer(self, index: int, operator: Any) -> TfliteLayer:
         name = opcode_name(self._model.operatorCodes[operator.opcodeIndex])
@@ -158,13 +163,14 @@ class TfliteModel:
         """Run one sample, or a batch, and return the first output.
 
         Args:
-            x: one sample in the input's shape without the batch axis, or several with it. Real numbers for a quantized input
-                are quantized with its scale and zero point; its own integer type is fed as it is.
+            x: one sample in the input's shape without the batch axis, or several with it. Real numbers for a
+                quantized input are quantized with its scale and zero point; its own integer type is fed as
+                it is.
             y_dtype: an integer type: return the output as the model computes it; else real numbers.
 
         Returns:
-            The output without the batch axis for one sample ([classes]), with it for several ([n, classes]): float32, a
-            quantized output dequantized, or `y_dtype`.
+            The output without the batch axis for one sample ([classes]), with it for several ([n, classes]):
+            float32, a quantized output dequantized, or `y_dtype`.
 
         Raises:
             TfliteError: x has the wrong shape or type, or LiteRT refuses.
@@ -182,7 +188,8 @@ class TfliteModel:
         return result[0] if single else result
 
     def predict_batch(self, x: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Run many samples [n, ...] and return the first output as float32 [n, ...], a quantized one dequantized.
+        """Run many samples [n, ...] and return the first output as float32 [n, ...], a quantized one
+        dequantized.
 
         Raises:
             TfliteError: x has the wrong shape or type, or LiteRT refuses.
@@ -201,7 +208,11 @@ class TfliteModel:
             results.append(self._batch_interpreter.run(values[start : start + BATCH])[0])
         for start in range(whole, len(values)):
             results.append(self._single().run(values[start : start + 1])[0])
-        return np.concatenate(results) if results else np.empty((0, *self.outputs[0].shape[1:]), self.outputs[0].dtype)
+        return (
+            np.concatenate(results)
+            if results
+            else np.empty((0, *self.outputs[0].shape[1:]), self.outputs[0].dtype)
+        )
 
     def _takes_batches(self, count: int) -> bool:
         """Tell whether the graph computes a batch as its samples one by one; prepare it where it does."""
@@ -227,7 +238,9 @@ class TfliteModel:
 
     def _as_input(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if len(self.inputs) != 1:
-            raise TfliteError(f"{self._source} has {len(self.inputs)} inputs: predict() serves models with one")
+            raise TfliteError(
+                f"{self._source} has {len(self.inputs)} inputs: predict() serves models with one"
+            )
         return as_tensor_values(x, self.inputs[0], self._source)
 
 
@@ -241,7 +254,9 @@ def as_tensor_values(x: npt.NDArray[Any], tensor: TfliteTensor, source: str) -> 
     if x.ndim != len(tensor.shape) or x.shape[1:] != tensor.shape[1:]:
         expected = "x".join(map(str, tensor.shape[1:]))
         received = "x".join(map(str, x.shape))
-        raise TfliteError(f"{source} takes samples of shape {expected}, or n x {expected}, but got {received} ({x.dtype})")
+        raise TfliteError(
+            f"{source} takes samples of shape {expected}, or n x {expected}, but got {received} ({x.dtype})"
+        )
     if x.dtype == tensor.dtype:
         return x
     if x.dtype.kind not in "fiub" or (x.dtype.kind != "f" and tensor.dtype.kind != "f"):
@@ -249,7 +264,9 @@ def as_tensor_values(x: npt.NDArray[Any], tensor: TfliteTensor, source: str) -> 
     if tensor.dtype.kind == "f":
         return x.astype(tensor.dtype)
     if tensor.scale <= 0:
-        raise TfliteError(f"{source} takes {tensor.type_name} without a scale: give {tensor.type_name}, not {x.dtype}")
+        raise TfliteError(
+            f"{source} takes {tensor.type_name} without a scale: give {tensor.type_name}, not {x.dtype}"
+        )
     if not np.isfinite(x).all():
         raise TfliteError(f"{source} can not quantize an input that is infinite or not a number")
     return tensor.quantize(x)

@@ -1,7 +1,8 @@
 """The settings that a trained model carries: the metadata entry `SL_PARAMSv1` of a .tflite file.
 
-Everything that a device or `mltk classify_audio` needs beside the graph is in there: name, classes, frontend settings,
-detection settings. Format: `formats.md` of the reference material, byte-compatible with the reference toolkit.
+Everything that a device or `mltk classify_audio` needs beside the graph is in there: name, classes, frontend
+settings, detection settings. Format: `formats.md` of the reference material, byte-compatible with the
+reference toolkit.
 """
 
 import datetime
@@ -26,7 +27,8 @@ def utc_now() -> str:
 class TfliteModelParameters(dict[str, Any]):
     """A dict of bool, int, float, str, bytes or list values, in the order in which they are stored.
 
-    `hash` (MD5 of the whole file while hash and date are empty) and `date` are set when the parameters are added to a file.
+    `hash` (MD5 of the whole file while hash and date are empty) and `date` are set when the parameters are
+    added to a file.
     """
 
     @classmethod
@@ -97,8 +99,11 @@ class TfliteModelParameters(dict[str, Any]):
         """
         self[key] = plain_value(key, value)
 
-    def add_to_tflite_flatbuffer(self, data: bytes, date: str | None = None, description: str | None = None) -> bytes:
-        """Return a .tflite file with these parameters instead of those it has; `hash` and `date` are renewed here too.
+    def add_to_tflite_flatbuffer(
+        self, data: bytes, date: str | None = None, description: str | None = None
+    ) -> bytes:
+        """Return a .tflite file with these parameters instead of those it has; `hash` and `date` are renewed
+        here too.
 
         Args:
             data: the .tflite file's bytes.
@@ -122,13 +127,17 @@ class TfliteModelParameters(dict[str, Any]):
         stored = type(self)(self)
         stored.update(hash="", date="")
         buffer.data = _as_vector(stored.serialize())
-        stored.update(hash=hashlib.md5(schema.pack(model), usedforsecurity=False).hexdigest(), date=date or utc_now())
+        stored.update(
+            hash=hashlib.md5(schema.pack(model), usedforsecurity=False).hexdigest(), date=date or utc_now()
+        )
         buffer.data = _as_vector(stored.serialize())
         packed = schema.pack(model)
         self.update(hash=stored["hash"], date=stored["date"])
         return packed
 
-    def add_to_tflite_file(self, path: str | os.PathLike[str], output: str | os.PathLike[str] | None = None) -> Path:
+    def add_to_tflite_file(
+        self, path: str | os.PathLike[str], output: str | os.PathLike[str] | None = None
+    ) -> Path:
         """Write these parameters into a .tflite file, whole or not at all.
 
         Args:
@@ -152,7 +161,9 @@ def _find_buffer(model: Any) -> Any | None:
         if schema.text(metadata.name) == METADATA_NAME:
             buffers = model.buffers or []
             if metadata.buffer >= len(buffers):
-                raise TfliteError(f"The model's entry {METADATA_NAME} names the buffer {metadata.buffer}, which is not there")
+                raise TfliteError(
+                    f"The model's entry {METADATA_NAME} names the buffer {metadata.buffer} of {len(buffers)}"
+                )
             return buffers[metadata.buffer]
     return None
 
@@ -160,4 +171,6 @@ def _find_buffer(model: Any) -> Any | None:
 def _as_vector(data: bytes) -> Any:
     import numpy as np
 
-    return np.frombuffer(data, dtype=np.uint8)  # the object API copies arrays; of bytes it would write one at a time
+    return np.frombuffer(
+        data, dtype=np.uint8
+    )  # the object API copies arrays; of bytes it would write one at a time

@@ -11,7 +11,8 @@ LARGEST_FILE = 256 * 2**20
 
 
 def _schema() -> Any:
-    from ai_edge_litert import schema_py_generated  # 20,000 generated lines: loaded when a model is read, not before
+    # 20,000 generated lines: loaded when a model is read, not before.
+    from ai_edge_litert import schema_py_generated
 
     return schema_py_generated
 
@@ -28,7 +29,9 @@ def parse(data: bytes, source: str = "The model") -> Any:
 
     """
     if len(data) > LARGEST_FILE:
-        raise TfliteError(f"{source} has {len(data) // 2**20} MB: models above {LARGEST_FILE // 2**20} MB are not read")
+        raise TfliteError(
+            f"{source} has {len(data) // 2**20} MB: models above {LARGEST_FILE // 2**20} MB are not read"
+        )
     try:
         verify_layout(data)
     except DamagedBufferError as error:
@@ -46,7 +49,7 @@ def pack(model: Any) -> bytes:
 
 
 def new(name: str) -> Any:
-    """Return an empty object of the schema, such as new("Metadata")."""
+    """Return an empty object of the schema, such as a "Metadata"."""
     return getattr(_schema(), name + "T")()
 
 
@@ -58,7 +61,7 @@ def _names(enum: str) -> dict[int, str]:
 
 
 def enum_name(enum: str, value: int) -> str:
-    """Return the schema's name of an enum value, such as enum_name("BuiltinOperator", 3) -> "CONV_2D"; "UNKNOWN_n" else."""
+    """Return the schema's name of an enum's value ("CONV_2D" for a BuiltinOperator of 3), else "UNKNOWN_n"."""
     return _names(enum).get(int(value), f"UNKNOWN_{int(value)}")
 
 

@@ -63,7 +63,11 @@ def file_size(size_bytes: int) -> str:
 def parameter_lines(parameters: dict[str, Any], description: str) -> list[str]:
     """Return the lines 'Name: ...' to the last parameter; those that every model has come first."""
     known = {"name", "version", "description", "classes", "runtime_memory_size", "hash", "date"}
-    lines = [f"{label}: {parameters[key]}" for label, key in (("Name", "name"), ("Version", "version")) if key in parameters]
+    lines = [
+        f"{label}: {parameters[key]}"
+        for label, key in (("Name", "name"), ("Version", "version"))
+        if key in parameters
+    ]
     if description:
         lines.append(f"Description: {description}")
     if "classes" in parameters:

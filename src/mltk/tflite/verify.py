@@ -1,4 +1,4 @@
-"""Is a file a .tflite whose every offset, list and union lies inside it? Asked before any other code reads it."""
+"""Is a file a .tflite whose every offset, list and union lies inside it? Asked before anything reads it."""
 
 from mltk.tflite.flatbuffer import DamagedBufferError, FlatReader, Table
 from mltk.tflite.layout import TABLES, UNIONS
@@ -28,7 +28,9 @@ def _verify_table(reader: FlatReader, position: int, name: str, fields: str) -> 
         if form == "-" or table.field(slot) == 0:
             continue
         if form == "none":
-            raise DamagedBufferError(f"{name} keeps data outside the file (field {slot}), which is not supported")
+            raise DamagedBufferError(
+                f"{name} keeps data outside the file (field {slot}), which is not supported"
+            )
         size = int(form) if form.isdigit() else 4
         field = reader.check_field(table, slot, size)
         if form.isdigit():
