@@ -35,7 +35,7 @@ class _Setting(Generic[T]):
     """
 
     def __init__(self, default: T, low: float, high: float, doc: str) -> None:
-        self.default = default
+        self.default: T = default
         self.kind: type[T] = type(default)
         self.low, self.high = low, high
         self.__doc__ = doc
@@ -70,7 +70,7 @@ class _Setting(Generic[T]):
             number = float(value)
             fits = {bool: number in (0.0, 1.0), int: number.is_integer(), float: True}[self.kind]
             if fits:
-                return self.kind(number if self.kind is float else int(value))
+                return self.kind(number)
         expected = {bool: "True or False", int: "a whole number", float: "a number"}[self.kind]
         raise FrontendError(f"{PREFIX}{self.name} must be {expected}, not {value!r}")
 

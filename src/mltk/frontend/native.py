@@ -1,0 +1,37 @@
+"""From the settings' dict to the C core's."""
+
+from typing import Any
+
+from mltk.frontend.settings import SETTINGS, AudioFeatureGeneratorSettings
+from mltk.native import _frontend  # type: ignore[attr-defined]
+from mltk.utils.errors import FrontendError
+
+
+def native_settings(settings: AudioFeatureGeneratorSettings) -> Any:
+    """Return the C core's settings.
+
+    Raises:
+        FrontendError: a setting is outside its legal range.
+
+    """
+    settings.validate()
+    native = _frontend.Settings()
+    native.window_size = settings.window_size
+    native.window_step = settings.window_step
+    for name in SETTINGS:
+        if hasattr(native, name):
+            setattr(native, name, getattr(settings, name))
+    return native
+
+
+def native_frontend(settings: AudioFeatureGeneratorSettings) -> Any:
+    """Return the C core's frontend, its tables computed and its stream at rest.
+
+    Raises:
+        FrontendError: a setting is outside its legal range.
+
+    """
+    try:
+        return _frontend.Frontend(native_settings(settings))
+    except ValueError as error:
+        raise FrontendError(f"The frontend can not be set up: {error}") from error

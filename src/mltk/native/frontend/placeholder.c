@@ -1,2 +1,0 @@
-int mltk_frontend_placeholder(void);
-int mltk_frontend_placeholder(void) { return 0; }
