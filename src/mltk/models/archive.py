@@ -1,7 +1,7 @@
 """Model archives NAME.mltk.zip: everything that a training made, in one file.
 
-The layout is that of the reference toolkit (formats.md). Whatever an archive holds comes from a stranger: names, sizes and
-contents are checked before anything is used, and nothing in it is ever executed here.
+The layout is that of the reference toolkit (formats.md). Whatever an archive holds comes from a stranger:
+names, sizes and contents are checked before anything is used, and nothing in it is ever executed here.
 """
 
 import os
@@ -47,7 +47,8 @@ class ModelArchive:
         """Open an archive and check its list of members.
 
         Raises:
-            ArchiveError: there is no such file, it is no zip, or a member's name, type or size is not allowed.
+            ArchiveError: there is no such file, it is no zip, or a member's name, type or size is not
+                allowed.
 
         """
         self.path = Path(path)

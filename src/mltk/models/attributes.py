@@ -1,4 +1,4 @@
-"""Attributes and keys that exist only when a class declares them, so that a misspelling can not pass unseen."""
+"""Attributes and keys that have to be declared, so that a misspelling can not pass unseen."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,14 +9,14 @@ from mltk.utils.text import suggestion
 
 
 class UnknownAttributeError(ModelError, AttributeError):
-    """A model has no such attribute; an AttributeError too, so that hasattr() and getattr() work as everywhere."""
+    """A model has no such attribute; an AttributeError too, so that hasattr() works."""
 
 
 class DeclaredAttributes:
     """Base of classes whose instances only take the attributes that a class body declares.
 
-    Declared is what a class of the instance names: a default (`epochs = 10`), an annotation (`table: dict[str, int]`), a
-    property or a method. Names that begin with an underscore are free.
+    Declared is what a class of the instance names: a default (`epochs = 10`), an annotation (`table:
+    dict[str, int]`), a property or a method. Names that begin with an underscore are free.
     """
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -68,7 +68,7 @@ class ModelBase(DeclaredAttributes):
 
 
 def _creating_file(model: object) -> Path | None:
-    """Return the file of the code that makes the model: the first caller that is not an __init__ of the model itself."""
+    """Return the file of the code that makes the model: the first caller outside of its own __init__."""
     frame = inspect.currentframe()
     while frame is not None:
         own = frame.f_code is _creating_file.__code__ or frame.f_locals.get("self") is model

@@ -1,4 +1,4 @@
-"""What the attributes of a model may be set to. Each check returns the value to keep, or raises ModelError."""
+"""What the attributes of a model may be set to: each check returns the value to keep or raises ModelError."""
 
 import math
 import re
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any
 
-from mltk.tflite.convert_options import KEYS as TFLITE_CONVERTER_KEYS
+from mltk.tflite import convert_options
 from mltk.utils.errors import ModelError
 
 Check = Callable[[str, Any], Any]
@@ -48,7 +48,8 @@ TENSORBOARD_KEYS = (
 )
 CLASS_MODES = ("categorical", "binary", "sparse")
 
-# Also a file's name, a folder's name and a string in the .tflite: nothing that a shell or a file system takes amiss.
+# Also a file's name, a folder's name and a string in the .tflite: nothing that a shell or a file system
+# takes amiss.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 
@@ -125,7 +126,7 @@ def _class_weights(name: str, value: Any) -> Any:
     if value == "balanced":
         return value
     if isinstance(value, Mapping) and all(
-        isinstance(weight, Real) and math.isfinite(weight) and weight >= 0 for weight in value.values()
+        isinstance(weight, Real) and math.isfinite(weight) and float(weight) >= 0 for weight in value.values()
     ):
         return dict(value)
     raise _refuse(name, value, "'balanced', None, or a dict of class -> weight")
@@ -195,10 +196,9 @@ CHECKS: dict[str, Check] = {
     "reduce_lr_on_plateau": _keyed(REDUCE_LR_KEYS, optional=True),
     "early_stopping": _keyed(EARLY_STOPPING_KEYS, optional=True),
     "tensorboard": _keyed(TENSORBOARD_KEYS, optional=True),
-    "tflite_converter": _keyed(TFLITE_CONVERTER_KEYS, optional=False),
+    "tflite_converter": _keyed(convert_options.KEYS, optional=False),
     "class_mode": _class_mode,
     "class_weights": _class_weights,
     "class_counts": _counts,
-    "eval_custom_function": _function,
     "eval_max_samples_per_class": _positive_or_none,
 }

@@ -1,5 +1,6 @@
-"""What a model trains on: the base class of users' own data sets, and what the loaders hand to the training."""
+"""What a model trains on: the base of users' own data sets, and what loaders hand to the training."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -14,7 +15,8 @@ from mltk.utils.errors import ModelError
 class Batches(Protocol):
     """Batches (x, y) of one epoch each time it is iterated: a feed, a tf.data.Dataset or `ArrayBatches`.
 
-    x: features [batch, ...]; y: labels [batch, n_classes] (categorical) or [batch]. Some have len(), the number of batches.
+    x: features [batch, ...]; y: labels [batch, n_classes] (categorical) or [batch]. Some have len(), the
+    number of batches.
     """
 
     def __iter__(self) -> Iterator[Any]:
@@ -47,7 +49,7 @@ class LoadedDataset:
 
 
 class MltkDataset:
-    """Base of data sets that users write. `load_dataset` is called before a training and before an evaluation."""
+    """Base of data sets that users write; `load_dataset` is called before a training and an evaluation."""
 
     def load_dataset(self, subset: str, test: bool = False, **kwargs: Any) -> Any:
         """Load the data.
@@ -58,8 +60,9 @@ class MltkDataset:
             kwargs: for later.
 
         Returns:
-            For 'training' the tuple (training, None, validation), for 'evaluation' the batches to measure with; each of
-            them is a tf.data.Dataset or anything else that gives batches (x, y). Or arrays: (x, y, (x, y)), (x, y).
+            For 'training' the tuple (training, None, validation), for 'evaluation' the batches to measure
+            with; each of them is a tf.data.Dataset or anything else that gives batches (x, y). Or arrays:
+            (x, y, (x, y)), (x, y).
 
         """
         raise ModelError(
@@ -93,7 +96,7 @@ class MltkDataset:
 def _counts_text(title: str, counts: Mapping[Any, int]) -> str:
     width = max(len(str(label)) for label in counts)
     lines = [f"{title}: Found {sum(counts.values())} samples belonging to {len(counts)} classes:"]
-    lines += [f"{str(label):>{max(width, 10)}} = {count}" for label, count in counts.items()]
+    lines += [f"{label!s:>{max(width, 10)}} = {count}" for label, count in counts.items()]
     return "\n".join(lines)
 
 
@@ -115,11 +118,11 @@ class ArrayBatches:
         self._rng = None if seed is None else np.random.default_rng(seed)
         if len(self.x) == 0 or len(self.x) != len(self.y):
             raise ModelError(
-                f"The data set gave {len(self.x)} samples and {len(self.y)} labels: give as many of each, not 0"
+                f"The data set gave {len(self.x)} samples and {len(self.y)} labels: give as many of each"
             )
 
     def __len__(self) -> int:
-        return -(-len(self.x) // self.batch_size)
+        return math.ceil(len(self.x) / self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         order = np.arange(len(self.x))
@@ -142,7 +145,8 @@ def loaded_from(result: Any, subset: str, batch_size: int, seed: int) -> LoadedD
         return LoadedDataset(None, _batches(x, y, batch_size, None))
     if not isinstance(result, tuple) or len(result) != 3:
         raise ModelError(
-            f"load_dataset('training') returned {type(result).__name__}: it must return (training, None, validation)"
+            f"load_dataset('training') returned {type(result).__name__}: "
+            "it must return (training, None, validation)"
         )
     x, y, validation = result
     if validation is not None:

@@ -39,7 +39,8 @@ def execute_specification(path: Path) -> MltkModel:
     model.model_specification_path = path
     if model.name != path.stem:
         raise ModelError(
-            f"The model in {path} has the name '{model.name}': name the file {model.name}.py, or do not set its name"
+            f"The model in {path} has the name '{model.name}': "
+            f"name the file {model.name}.py, or do not set its name"
         )
     return model
 
@@ -49,7 +50,8 @@ def _run(path: Path, source: bytes) -> ModuleType:
     module.__file__ = str(path)
     module.__spec__ = ModuleSpec(module.__name__, None, origin=str(path))
     folder = str(path.parent)
-    # Classes look their module up by name; helper modules beside the script can be imported, as when it is run directly.
+    # Classes look their module up by name; helper modules beside the script can be imported, as when it is
+    # run directly.
     sys.modules[module.__name__] = module
     sys.path.insert(0, folder)
     try:
@@ -93,7 +95,7 @@ def _where(path: Path, error: BaseException) -> str:
 
 
 def _send_by_value(module: ModuleType) -> None:
-    """Let worker processes get the script's functions: they can not import a module that has no importable name."""
+    """Let worker processes get the script's functions with their code: they can not import this module."""
     try:
         cloudpickle = importlib.import_module("cloudpickle")
     except ImportError:

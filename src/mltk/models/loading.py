@@ -21,13 +21,13 @@ def load_mltk_model(
     """Load a model.
 
     Args:
-        model: a specification's path (.py), which is run; an archive's path (.mltk.zip) or a .tflite's, of which the
-            settings are read and nothing is run; or a name, looked for in the current folder, the folders of
-            $MLTK_MODEL_PATH and the package's own models, the specification before the archive. With '-test' behind it
-            the dry run is meant. A model that is loaded already is given back.
+        model: a specification's path (.py), which is run; an archive's path (.mltk.zip) or a .tflite's, of
+            which the settings are read and nothing is run; or a name, looked for in the current folder, the
+            folders of $MLTK_MODEL_PATH and the package's own models, the specification before the archive.
+            With '-test' behind it the dry run is meant. A model that is loaded already is given back.
         test: the dry run is meant.
-        execute_spec: run the specification in an archive too: it is Python code of whoever made the archive, needed to
-            train, to quantize and to evaluate the float model.
+        execute_spec: run the specification in an archive too: it is Python code of whoever made the
+            archive, needed to train, to quantize and to evaluate the float model.
 
     Returns:
         The model; a `TrainedModel` where no specification was run.
@@ -59,8 +59,8 @@ def resolve_tflite(model: str | os.PathLike[str] | MltkModel, test: bool = False
     """Return the .tflite of a trained model without running any of its code.
 
     Args:
-        model: a .tflite, an archive, a specification's path (its archive beside it or in the current folder is taken),
-            a name, or a loaded model.
+        model: a .tflite, an archive, a specification's path (its archive beside it or in the current folder
+            is taken), a name, or a loaded model.
         test: the dry run is meant.
 
     Returns:

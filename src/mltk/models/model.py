@@ -38,8 +38,8 @@ class MltkModel(ModelBase):
 
         my_model = MyModel()
 
-    Its name is that of the file in which it is made, unless `name` is set. An attribute that no class declares can not be
-    set; your own go into the class body.
+    Its name is that of the file in which it is made, unless `name` is set. An attribute that no class
+    declares can not be set; your own go into the class body.
     """
 
     _archive_path: Path | None = None
@@ -206,5 +206,6 @@ def not_trained_error(name: str, test: bool, looked: list[Path]) -> ModelError:
     argument = name + (TEST_SUFFIX if test else "")
     places = ", ".join(str(path) for path in looked)
     return ModelError(
-        f"The model {argument} is not trained yet: train it first: mltk train {argument} (no archive at {places})"
+        f"The model {argument} is not trained yet, there is no archive at {places}: "
+        f"train it first: mltk train {argument}"
     )

@@ -35,7 +35,7 @@ class FoundModel:
 
 
 def search_folders() -> list[Path]:
-    """Return where a name is looked for: the current folder, those of $MLTK_MODEL_PATH, the package's own models."""
+    """Return where a name is looked for: the current folder, $MLTK_MODEL_PATH, the package's own models."""
     configured = [
         Path(part).expanduser() for part in os.environ.get(MODEL_PATH_VARIABLE, "").split(os.pathsep) if part
     ]
@@ -137,5 +137,5 @@ def _unknown_name(name: str) -> ModelError:
     places = ", ".join(str(folder) for folder in folders)
     hint = suggestion(name, sorted(known))
     return ModelError(
-        f"There is no model '{name}'{hint or ''} (looked for {name}.py and {name}{ARCHIVE_SUFFIX} in {places})"
+        f"There is no model '{name}'{hint} (looked for {name}.py and {name}{ARCHIVE_SUFFIX} in {places})"
     )

@@ -17,8 +17,8 @@ class AudioDatasetMixin(DatasetMixin):
     """A folder with one sub-folder of clips per word, read by `datagen`.
 
     Attributes:
-        dataset: the folder's path, a module or object with `load_data() -> path` (which may download it), or an
-            `MltkDataset` that loads everything itself.
+        dataset: the folder's path, a module or object with `load_data() -> path` (which may download it),
+            or an `MltkDataset` that loads everything itself.
         datagen: an `mltk.core.preprocess.audio.parallel_generator.ParallelAudioDataGenerator`.
 
     """
@@ -65,10 +65,11 @@ class AudioDatasetMixin(DatasetMixin):
         """Choose the clips and start the workers that read, augment and turn them into features.
 
         Args:
-            subset: 'training' (gives training and validation batches) or 'evaluation' (validation batches only).
+            subset: 'training' (gives training and validation batches) or 'evaluation' (validation batches
+                only).
             test: a dry run: at most one batch of each class.
-            dataset_dir: take the clips from this folder, not from `dataset`. An evaluation then scores all of its clips;
-                without it, the speakers that the training kept apart.
+            dataset_dir: take the clips from this folder, not from `dataset`. An evaluation then scores all
+                of its clips; without it, the speakers that the training kept apart.
             seed: seeds the split, the choice of clips, their order and the augmentation.
             max_samples_per_class: upper limit for each class in each subset.
 
@@ -98,12 +99,12 @@ class AudioDatasetMixin(DatasetMixin):
         if isinstance(source, str | os.PathLike):
             return Path(source).expanduser()
         raise ModelError(
-            f"The model {self.name} has no recordings: give a folder with one sub-folder per word (--dataset DIR), or set "
-            "the attribute 'dataset' to its path or to a data set's module"
+            f"The model {self.name} has no recordings: give a folder with one sub-folder per word "
+            "(--dataset DIR), or set the attribute 'dataset' to its path or to a data set's module"
         )
 
     def frontend_parameters(self) -> dict[str, Any]:
-        """Return what the .tflite has to tell about the features: how they are scaled, then every 'fe.*' setting."""
+        """Return what the .tflite tells about the features: their scaling, then every 'fe.*' setting."""
         if self.datagen is None:
             return {}
         mean_and_std = self.datagen.samplewise_center and self.datagen.samplewise_std_normalization

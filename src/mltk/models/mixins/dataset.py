@@ -44,7 +44,7 @@ class DatasetMixin(ModelBase):
         """
         if self._input_shape is None:
             raise ModelError(
-                f"The model {self.name} has no input_shape: set it, such as my_model.input_shape = (49, 40, 1)"
+                f"The model {self.name} has no input_shape: set it, such as input_shape = (49, 40, 1)"
             )
         return self._input_shape
 
@@ -63,7 +63,8 @@ class DatasetMixin(ModelBase):
         """Load the data to train or to evaluate with.
 
         Args:
-            subset: 'training' (gives training and validation batches) or 'evaluation' (validation batches only).
+            subset: 'training' (gives training and validation batches) or 'evaluation' (validation batches
+                only).
             test: a dry run, few samples.
             dataset_dir: a folder to take the data from instead, for data sets that take one.
             seed: seeds whatever is random here.
@@ -76,14 +77,15 @@ class DatasetMixin(ModelBase):
         load = getattr(self.dataset, "load_dataset", None)
         if not callable(load):
             raise ModelError(
-                f"The model {self.name} has no data set: set its attribute 'dataset' to an mltk.core.MltkDataset with a "
-                "load_dataset(subset, test), or to a module that has such a function"
+                f"The model {self.name} has no data set: set its attribute 'dataset' to an "
+                "mltk.core.MltkDataset with a load_dataset(subset, test), or to a module with that function"
             )
         wanted = {"dataset_dir": dataset_dir, "seed": seed, "max_samples_per_class": max_samples_per_class}
         accepted = _accepted(load, {key: value for key, value in wanted.items() if value is not None})
         if dataset_dir is not None and "dataset_dir" not in accepted:
             raise ModelError(
-                f"The data set of the model {self.name} takes no other folder: its load_dataset has no 'dataset_dir'"
+                f"The data set of the model {self.name} takes no other folder: "
+                "its load_dataset has no argument 'dataset_dir'"
             )
         loaded = loaded_from(
             load(subset=subset, test=test or self.test_mode_enabled, **accepted),

@@ -1,8 +1,5 @@
 """Settings of the evaluation of a classifier."""
 
-from collections.abc import Callable
-from typing import Any
-
 from mltk.models.base import ModelBase
 
 
@@ -11,9 +8,7 @@ class EvaluateClassifierMixin(ModelBase):
 
     Attributes:
         eval_max_samples_per_class: score that many samples of a class at most; None: all.
-        eval_custom_function: called instead of the built-in scoring with (model, ...), as `mltk.evaluation` tells.
 
     """
 
     eval_max_samples_per_class: int | None = None
-    eval_custom_function: Callable[..., Any] | None = None

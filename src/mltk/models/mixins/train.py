@@ -5,7 +5,8 @@ from typing import Any
 
 from mltk.models.attributes import KnownKeys
 from mltk.models.base import ModelBase
-from mltk.models.checks import CHECKPOINT_KEYS, TFLITE_CONVERTER_KEYS
+from mltk.models.checks import CHECKPOINT_KEYS
+from mltk.tflite import convert_options
 from mltk.utils.errors import ModelError
 
 
@@ -21,8 +22,9 @@ class TrainMixin(ModelBase):
         reduce_lr_on_plateau, early_stopping, tensorboard: arguments of these Keras callbacks; None: without.
         train_callbacks: further Keras callbacks.
         train_kwargs: further arguments of `keras_model.fit`.
-        tflite_converter: optimizations, supported_ops, inference_input_type, inference_output_type, each as strings or as
-            TensorFlow's and numpy's objects; representative_dataset = 'generate': ranges measured on validation data.
+        tflite_converter: optimizations, supported_ops, inference_input_type, inference_output_type, each as
+            strings or as TensorFlow's and numpy's objects; representative_dataset = 'generate': ranges
+            measured on validation data.
         on_training_complete: called with the results when a training is done (`mltk train --post`).
 
     """
@@ -50,7 +52,7 @@ class TrainMixin(ModelBase):
         self.train_kwargs = {}
         self.tflite_converter = KnownKeys(
             "tflite_converter",
-            TFLITE_CONVERTER_KEYS,
+            convert_options.KEYS,
             {
                 "optimizations": ["DEFAULT"],
                 "supported_ops": ["TFLITE_BUILTINS_INT8"],
