@@ -254,11 +254,16 @@ class _Draw:
 
         drawn = {name: shuffled(clips) for name, clips in self.source.known.items()}
         mean = sum(map(len, drawn.values())) / len(drawn)
+
+        def share(percentage: float) -> int:
+            """Return a meta class's size: at least one clip, so that tiny data sets keep the class."""
+            return max(1, round(mean * percentage)) if mean * percentage > 0.0 else 0
+
         if UNKNOWN in self.source.classes:
             others = {name: shuffled(clips) for name, clips in self.source.others.items()}
-            drawn[UNKNOWN] = _draw_unknown(others, round(mean * self.unknown_percentage))
+            drawn[UNKNOWN] = _draw_unknown(others, share(self.unknown_percentage))
         if SILENCE in self.source.classes:
-            number = round(mean * self.silence_percentage)
+            number = share(self.silence_percentage)
             recorded = shuffled(self.source.silence)[:number]
             generated = [_Candidate(None, f"{subset}/{i}", "") for i in range(number - len(recorded))]
             drawn[SILENCE] = recorded + generated
