@@ -1,4 +1,4 @@
-"""LiteRT (`ai_edge_litert`), kept to what `TfliteModel` needs of it: arrays in, arrays out, one kind of error."""
+"""LiteRT (`ai_edge_litert`), kept to what `TfliteModel` needs of it: arrays in, arrays out, one error."""
 
 import contextlib
 import os

@@ -89,7 +89,7 @@ class TfliteTensor:
         return int(np.prod(self.shape, dtype=np.int64))
 
     def quantize(self, values: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return real numbers as this tensor's integers, rounded as the QUANTIZE operator (half away from zero)."""
+        """Return real numbers as integers, rounded as the QUANTIZE operator does (half away from zero)."""
         limits = np.iinfo(self.dtype)
         scaled = np.asarray(values, dtype=np.float32) / np.float32(self.scale)
         rounded = np.copysign(np.floor(np.abs(scaled) + 0.5), scaled) + self.zero_point

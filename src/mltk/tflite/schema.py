@@ -61,7 +61,7 @@ def _names(enum: str) -> dict[int, str]:
 
 
 def enum_name(enum: str, value: int) -> str:
-    """Return the schema's name of an enum's value ("CONV_2D" for a BuiltinOperator of 3), else "UNKNOWN_n"."""
+    """Return the schema's name of an enum's value (BuiltinOperator 3: "CONV_2D"), else "UNKNOWN_n"."""
     return _names(enum).get(int(value), f"UNKNOWN_{int(value)}")
 
 
