@@ -60,7 +60,7 @@ def synthesize(
         from mltk.datasets.noise import write_background_noise
 
         files = write_background_noise(
-            out / BACKGROUND_NOISE, seed=seed, engine=engines[0], language=language, workers=workers
+            out / BACKGROUND_NOISE, seed=seed, engines=engines, language=language, workers=workers
         )
         print(f"{BACKGROUND_NOISE:<20} {len(files):>6} files")
     if summary.foreign:

@@ -1,7 +1,7 @@
 """Generated background noise: coloured noise, hum, clicks, and babble of synthetic voices."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -74,14 +74,19 @@ def clicks(n: int, seed: int) -> NDArray[np.float32]:
 
 
 def babble(
-    n: int, seed: int, *, engine: str = "espeak", language: str = "en", workers: int | None = None
+    n: int,
+    seed: int,
+    *,
+    engines: Sequence[str] = ("espeak",),
+    language: str = "en",
+    workers: int | None = None,
 ) -> NDArray[np.float32]:
     """Make babble: several synthetic voices that say other sentences at the same time.
 
     Args:
         n: samples at 16 kHz.
         seed: 0 or more.
-        engine: one of `mltk.datasets.synthesis.ENGINES`.
+        engines: the synthesizers, as `synthesize_words` takes them.
         language: of the voices; the sentences are English.
         workers: processes at a time; None for one a core.
 
@@ -95,11 +100,11 @@ def babble(
     """
     from mltk.audio.convert import to_float32
     from mltk.datasets.synthesis.interface import Request
-    from mltk.datasets.synthesis.pool import make_blocks, speak_blocks
+    from mltk.datasets.synthesis.pool import deal, speak_blocks
     from mltk.datasets.synthesis.registry import resolve_engines
     from mltk.datasets.synthesis.vocabulary import SENTENCES
 
-    (name,) = resolve_engines([engine])
+    names = resolve_engines(engines)
     _check(n / SAMPLE_RATE_HZ, seed)
     rng = np.random.default_rng(seed)
     number = int(
@@ -107,7 +112,7 @@ def babble(
     )
     requests = [Request(SENTENCES[i % len(SENTENCES)], i // len(SENTENCES)) for i in range(number)]
     spoken: dict[Request, NDArray[np.float32]] = {}
-    for _, utterances in speak_blocks(make_blocks(name, language, seed, requests), workers):
+    for _, utterances in speak_blocks(deal(requests, names, language, seed), workers):
         spoken |= {utterance.request: to_float32(utterance.samples) for utterance in utterances}
     signal = np.zeros(n)
     for _ in range(BABBLE_VOICES):
@@ -131,7 +136,7 @@ def write_background_noise(
     seconds_each: float = 60.0,
     seed: int = 42,
     *,
-    engine: str | None = None,
+    engines: Sequence[str] = (),
     language: str = "en",
     workers: int | None = None,
 ) -> list[Path]:
@@ -146,7 +151,7 @@ def write_background_noise(
             stay.
         seconds_each: length of each file.
         seed: 0 or more.
-        engine: the synthesizer for babble; None makes none.
+        engines: the synthesizers for babble; with none there is no babble.
         language: of the babble's voices.
         workers: processes for the babble; None for one a core.
 
@@ -164,9 +169,9 @@ def write_background_noise(
     files = []
     for kind in (*_KINDS, "babble"):
         if kind == "babble":
-            if engine is None:
+            if not engines:
                 continue
-            noise = babble(n, seed, engine=engine, language=language, workers=workers)
+            noise = babble(n, seed, engines=engines, language=language, workers=workers)
         else:
             noise = _KINDS[kind](n, seed)
         rng = np.random.default_rng([seed, *kind.encode()])

@@ -33,12 +33,18 @@ def default_workers() -> int:
     return min(os.cpu_count() or 1, 8)
 
 
-def make_blocks(engine: str, language: str, seed: int, requests: Sequence[Request]) -> list[Block]:
-    """Cut requests into blocks. The cuts depend on the requests alone, never on the number of workers."""
-    return [
-        Block(engine, language, seed, tuple(requests[start : start + BLOCK_SIZE]))
-        for start in range(0, len(requests), BLOCK_SIZE)
-    ]
+def deal(requests: Sequence[Request], engines: Sequence[str], language: str, seed: int) -> list[Block]:
+    """Deal requests out to engines, who take turns at the clips of each word, and cut the shares into blocks.
+
+    The blocks depend on the arguments alone, never on the number of workers.
+    """
+    first = {word: i for i, word in enumerate(dict.fromkeys(request.word for request in requests))}
+    blocks = []
+    for number, engine in enumerate(engines):
+        share = [r for r in requests if (first[r.word] + r.index) % len(engines) == number]
+        for start in range(0, len(share), BLOCK_SIZE):
+            blocks.append(Block(engine, language, seed, tuple(share[start : start + BLOCK_SIZE])))
+    return blocks
 
 
 def speak_blocks(
@@ -47,7 +53,7 @@ def speak_blocks(
     """Speak blocks in parallel.
 
     Args:
-        blocks: from `make_blocks`.
+        blocks: from `deal`.
         workers: processes at a time; None for one a core.
 
     Yields:

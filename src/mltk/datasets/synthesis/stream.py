@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mltk.audio.convert import to_float32, to_int16
 from mltk.audio.noise import colored_noise
 from mltk.datasets.synthesis.interface import HELD_OUT, SAMPLE_RATE_HZ, Request
-from mltk.datasets.synthesis.pool import make_blocks, speak_blocks
+from mltk.datasets.synthesis.pool import deal, speak_blocks
 from mltk.datasets.synthesis.registry import resolve_engines
 from mltk.datasets.synthesis.words import folder_name
 from mltk.utils.errors import DatasetError
@@ -109,13 +109,8 @@ def _speak(
         )
         for i, word in enumerate(words)
     ]
-    blocks = [
-        block
-        for i, engine in enumerate(engines)
-        for block in make_blocks(engine, language, seed, requests[i :: len(engines)])
-    ]
     clips: dict[int, NDArray[np.int16]] = {}
-    for _, utterances in speak_blocks(blocks, workers):
+    for _, utterances in speak_blocks(deal(requests, engines, language, seed), workers):
         for utterance in utterances:
             clips[utterance.request.index] = utterance.samples
     return [clips[_FIRST_INDEX + i] for i in range(len(words))]

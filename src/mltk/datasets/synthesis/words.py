@@ -14,7 +14,7 @@ from pathlib import Path
 from mltk.audio.write import write_audio_file
 from mltk.datasets.manifest import MANIFEST_NAMES
 from mltk.datasets.synthesis.interface import SAMPLE_RATE_HZ, Block, Request, Utterance
-from mltk.datasets.synthesis.pool import make_blocks, speak_blocks
+from mltk.datasets.synthesis.pool import deal, speak_blocks
 from mltk.datasets.synthesis.registry import resolve_engines
 from mltk.datasets.synthesis.vocabulary import DISTRACTORS, distractors_for
 from mltk.utils.errors import DatasetError
@@ -118,12 +118,7 @@ def synthesize_words(
     engines = resolve_engines(engines)
     lists = _requests(wanted, count, others, unknown)
     counts = Counter(request.word for requests in lists for request in requests)
-    blocks = [
-        block
-        for requests in lists
-        for number, engine in enumerate(engines)
-        for block in make_blocks(engine, language, seed, _share(requests, number, len(engines)))
-    ]
+    blocks = [block for requests in lists for block in deal(requests, engines, language, seed)]
     folder = make_folder(out_dir)
     writer = _Writer(folder, {word: counts[word] for word in (*wanted, *others) if counts[word]}, seed)
     try:
@@ -176,12 +171,6 @@ def _requests(wanted: Sequence[str], count: int, others: Sequence[str], unknown:
     """
     lists = [[Request(word, index) for index in range(count)] for word in wanted]
     return [*lists, [Request(others[i % len(others)], i // len(others)) for i in range(unknown)]]
-
-
-def _share(requests: Sequence[Request], number: int, of: int) -> list[Request]:
-    """Return the requests for one of several engines: they take turns at the clips of each word."""
-    first = {word: i for i, word in enumerate(dict.fromkeys(request.word for request in requests))}
-    return [request for request in requests if (first[request.word] + request.index) % of == number]
 
 
 def _speak(blocks: Sequence[Block], writer: "_Writer", workers: int | None, progress: bool) -> None:
