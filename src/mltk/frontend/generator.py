@@ -18,9 +18,9 @@ class AudioFeatureGenerator:
     """Turns 16-bit audio into rows of mel features, one row a window.
 
     The features are those of TensorFlow's microfrontend op, bit for bit, and so is what a chip computes from
-    the same C files. Clips (`process_sample`, `process_batch`) each start from a fresh state and do not disturb
-    the stream (`process`, `reset`). Clips may be processed from several threads at once; a stream belongs to
-    one thread.
+    the same C files. Clips (`process_sample`, `process_batch`) each start from a fresh state and do not
+    disturb the stream (`process`, `reset`). Clips may be processed from several threads at once; a stream
+    belongs to one thread.
 
     Samples are int16, or float32/float64 in [-1, 1], which are multiplied by 32768, rounded and saturated.
     """

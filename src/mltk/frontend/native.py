@@ -3,7 +3,7 @@
 from typing import Any
 
 from mltk.frontend.settings import SETTINGS, AudioFeatureGeneratorSettings
-from mltk.native import _frontend  # type: ignore[attr-defined]
+from mltk.native._frontend import Frontend, Settings
 from mltk.utils.errors import FrontendError
 
 
@@ -15,7 +15,7 @@ def native_settings(settings: AudioFeatureGeneratorSettings) -> Any:
 
     """
     settings.validate()
-    native = _frontend.Settings()
+    native = Settings()
     native.window_size = settings.window_size
     native.window_step = settings.window_step
     for name in SETTINGS:
@@ -32,6 +32,6 @@ def native_frontend(settings: AudioFeatureGeneratorSettings) -> Any:
 
     """
     try:
-        return _frontend.Frontend(native_settings(settings))
+        return Frontend(native_settings(settings))
     except ValueError as error:
         raise FrontendError(f"The frontend can not be set up: {error}") from error

@@ -5,16 +5,16 @@ from numpy.typing import NDArray
 
 from mltk.frontend.native import native_settings
 from mltk.frontend.settings import AudioFeatureGeneratorSettings
-from mltk.native import _frontend  # type: ignore[attr-defined]
+from mltk.native._frontend import quantize
 from mltk.utils.errors import FrontendError
 
 
 def to_int8(features: NDArray[np.uint16], settings: AudioFeatureGeneratorSettings) -> NDArray[np.int8]:
     """Scale features to int8 as the settings say.
 
-    Without `quantize_dynamic_scale_enable` each value by itself: `(v * 256 + 333) // 666 - 128`, clamped. With
-    it over the whole spectrogram: its maximum becomes 127, what lies `quantize_dynamic_scale_range_db` or more
-    below it -128.
+    Without `quantize_dynamic_scale_enable` each value by itself: `(v * 256 + 333) // 666 - 128`, clamped.
+    With it over the whole spectrogram: its maximum becomes 127, and -128 what lies
+    `quantize_dynamic_scale_range_db` or more below.
 
     Args:
         features: uint16 [frames, channels], or a batch [n, frames, channels] of which each
@@ -38,7 +38,7 @@ def to_int8(features: NDArray[np.uint16], settings: AudioFeatureGeneratorSetting
     output = np.empty(features.shape, np.int8)
     source = np.ascontiguousarray(features)
     for one, result in [(source, output)] if features.ndim == 2 else zip(source, output, strict=True):
-        _frontend.quantize(native, one.reshape(-1), result.reshape(-1))
+        quantize(native, one.reshape(-1), result.reshape(-1))
     return output
 
 

@@ -13,7 +13,7 @@ from mltk.utils.text import suggestion
 
 PREFIX = "fe."
 MAX_FFT_LENGTH = 32768
-MIN_WINDOW_SAMPLES = 4
+MIN_WINDOW_SAMPLES = 3
 # Fractional bits of the filterbank weights, of PCAN's signal-to-noise ratio: what the shifts below depend on.
 _FILTERBANK_BITS = 12
 _PCAN_SNR_BITS = 12

@@ -1,7 +1,7 @@
 /* Checks settings, lays the tables out in the caller's memory and lets each stage fill its own. */
 #include "mltk_fe_setup_stages.h"
 
-#define MIN_WINDOW 4u
+#define MIN_WINDOW 3u /* the smallest real FFT has 4 points */
 #define MAX_WINDOW 32768u
 
 typedef struct {

@@ -33,7 +33,7 @@ typedef enum {
   MLTK_FE_OK = 0,
   MLTK_FE_ERROR_NULL = 1,     /* a pointer is NULL */
   MLTK_FE_ERROR_MEMORY = 2,   /* the caller's memory is too small or not aligned */
-  MLTK_FE_ERROR_WINDOW = 3,   /* window or step in samples outside 4..32768, or step above the window */
+  MLTK_FE_ERROR_WINDOW = 3,   /* window or step in samples outside 3..32768, or step above the window */
   MLTK_FE_ERROR_BANDS = 4,    /* band limits outside 0..rate/2, or crossed */
   MLTK_FE_ERROR_CHANNELS = 5, /* channels outside 1..fft_length/2 */
   MLTK_FE_ERROR_RANGE = 6     /* another setting outside its range */
