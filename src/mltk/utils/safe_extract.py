@@ -2,6 +2,7 @@
 
 import bz2
 import contextlib
+import errno
 import gzip
 import io
 import lzma
@@ -108,7 +109,7 @@ def _unpack(archive: Path, folder: Path, limit: int) -> None:
     except _DAMAGE as error:
         raise ArchiveError(f"The archive {archive} is damaged or not a zip or tar file: {error}") from error
     except OSError as error:
-        if error.errno is None:  # bz2 tells of damage this way
+        if error.errno in (None, errno.EINVAL):  # bz2's way, and a seek by a wild offset
             raise ArchiveError(f"The archive {archive} is damaged: {error}") from error
         raise
 

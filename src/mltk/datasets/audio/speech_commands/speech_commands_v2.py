@@ -1,6 +1,7 @@
 """Speech Commands v0.02: 105,829 one-second clips of 35 words by 2,618 speakers (P. Warden, 2018, CC BY 4.0).
 
-P. Warden, "Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition", https://arxiv.org/abs/1804.03209
+P. Warden, "Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition",
+https://arxiv.org/abs/1804.03209
 
 The module itself is a data set: `my_model.dataset = speech_commands_v2`.
 """
@@ -28,20 +29,20 @@ def load_data(
 ) -> str:
     """Return the folder of the data set; download and unpack it first if it is not there yet.
 
-    The archive (2.4 GB, 3.3 GB more when unpacked) is kept as `downloads/speech_commands_v0.02.tar.gz` in
+    The archive (2.4 GB, 3.4 GB more when unpacked) is kept as `downloads/speech_commands_v0.02.tar.gz` in
     the user's folder (`MLTK_CACHE_DIR`, else `~/.mltk`); one put there by hand is used without a network.
 
     Args:
         dest_dir: the folder to unpack into. Default: `dest_subdir` in the user's folder.
         dest_subdir: used if `dest_dir` is None.
-        url: a mirror. Default: the environment variable MLTK_SPEECH_COMMANDS_URL, else the official URL.
-        file_hash: the archive's hash. Default: the environment variable MLTK_SPEECH_COMMANDS_HASH, else that of
+        url: a mirror. Default: environment variable MLTK_SPEECH_COMMANDS_URL, else the official URL.
+        file_hash: the archive's hash. Default: environment variable MLTK_SPEECH_COMMANDS_HASH, else that of
             the official archive; it holds for a mirror too.
         show_progress: draw a progress bar if a terminal looks.
 
     Raises:
-        DownloadError: it can not be downloaded, or is not the announced archive; the sentence says where to put
-            an archive that was fetched by other means.
+        DownloadError: it can not be downloaded, or is not the announced archive; the sentence says where to
+            put an archive that was fetched by other means.
         ArchiveError: the archive is damaged or hostile.
         MltkError: a folder can not be written.
 
