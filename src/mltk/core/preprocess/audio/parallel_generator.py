@@ -1,0 +1,5 @@
+"""Historical import path of the augmenting feed."""
+
+from mltk.datasets.feed import ParallelAudioDataGenerator
+
+__all__ = ["ParallelAudioDataGenerator"]
