@@ -115,7 +115,8 @@ class ArrayBatches:
     def __init__(self, x: NDArray[Any], y: NDArray[Any], batch_size: int, seed: int | None = None) -> None:
         self.x, self.y = np.asarray(x), np.asarray(y)
         self.batch_size = batch_size
-        self._rng = None if seed is None else np.random.default_rng(seed)
+        self._seed = seed
+        self._next_epoch = 0
         if len(self.x) == 0 or len(self.x) != len(self.y):
             raise ModelError(
                 f"The data set gave {len(self.x)} samples and {len(self.y)} labels: give as many of each"
@@ -125,9 +126,14 @@ class ArrayBatches:
         return math.ceil(len(self.x) / self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        epoch, self._next_epoch = self._next_epoch, self._next_epoch + 1
+        return self.epoch(epoch)
+
+    def epoch(self, epoch: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Give the batches of one epoch, in the order that is this epoch's."""
         order = np.arange(len(self.x))
-        if self._rng is not None:
-            self._rng.shuffle(order)
+        if self._seed is not None:
+            order = np.random.default_rng([self._seed, epoch]).permutation(len(self.x))
         for start in range(0, len(order), self.batch_size):
             chosen = order[start : start + self.batch_size]
             yield self.x[chosen], self.y[chosen]

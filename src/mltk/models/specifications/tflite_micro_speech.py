@@ -1,0 +1,114 @@
+"""TensorFlow Lite Micro's speech example: a tiny net that tells "yes" and "no" from other words and silence.
+
+`mltk train tflite_micro_speech`. Topology, frontend and application settings are those of the published
+model of this name (16.7 k parameters, 336 k MACs an inference), so that devices made for it take this one.
+"""
+
+import numpy as np
+from keras import Sequential, layers
+
+from mltk.datasets.audio.speech_commands import speech_commands_v2
+from mltk.datasets.feed import ParallelAudioDataGenerator
+from mltk.frontend.settings import AudioFeatureGeneratorSettings
+from mltk.models.model import AudioDatasetMixin, EvaluateClassifierMixin, MltkModel, TrainMixin
+
+
+class MicroSpeech(MltkModel, TrainMixin, AudioDatasetMixin, EvaluateClassifierMixin):
+    """The specification's class; its one instance is `my_model`."""
+
+
+my_model = MicroSpeech()
+my_model.version = 1
+my_model.description = "TFLite-Micro speech"
+
+# Training
+
+my_model.epochs = -1  # early_stopping ends it
+my_model.batch_size = 32
+my_model.optimizer = "adam"
+my_model.loss = "categorical_crossentropy"
+my_model.metrics = ["accuracy"]
+my_model.checkpoint["monitor"] = "val_accuracy"
+my_model.reduce_lr_on_plateau = {"monitor": "accuracy", "factor": 0.25, "patience": 7}
+my_model.early_stopping = {"monitor": "val_accuracy", "patience": 20}
+
+# Conversion: the device feeds int8 features in and reads int8 scores
+
+my_model.tflite_converter["optimizations"] = ["DEFAULT"]
+my_model.tflite_converter["supported_ops"] = ["TFLITE_BUILTINS_INT8"]
+my_model.tflite_converter["inference_input_type"] = "int8"
+my_model.tflite_converter["inference_output_type"] = "int8"
+my_model.tflite_converter["representative_dataset"] = "generate"
+
+# Data
+
+my_model.dataset = speech_commands_v2
+my_model.class_mode = "categorical"
+my_model.classes = ["yes", "no", "_unknown_", "_silence_"]
+my_model.class_weights = "balanced"
+
+frontend_settings = AudioFeatureGeneratorSettings()
+frontend_settings.sample_rate_hz = 16000
+frontend_settings.sample_length_ms = 1000
+frontend_settings.window_size_ms = 30
+frontend_settings.window_step_ms = 20
+frontend_settings.filterbank_n_channels = 40
+frontend_settings.filterbank_upper_band_limit = 7500.0
+frontend_settings.filterbank_lower_band_limit = 125.0
+frontend_settings.noise_reduction_enable = True
+frontend_settings.noise_reduction_smoothing_bits = 10
+frontend_settings.noise_reduction_even_smoothing = 0.025
+frontend_settings.noise_reduction_odd_smoothing = 0.06
+frontend_settings.noise_reduction_min_signal_remaining = 0.05
+frontend_settings.pcan_enable = True
+frontend_settings.pcan_strength = 0.95
+frontend_settings.pcan_offset = 80.0
+frontend_settings.pcan_gain_bits = 21
+frontend_settings.log_scale_enable = True
+frontend_settings.log_scale_shift = 6
+
+my_model.datagen = ParallelAudioDataGenerator(
+    dtype=np.int8,
+    frontend_settings=frontend_settings,
+    validation_split=0.15,
+    validation_augmentation_enabled=False,
+    unknown_class_percentage=3.0,
+    silence_class_percentage=0.2,
+    offset_range=(0.0, 1.0),
+    trim_threshold_db=20,
+    bg_noise_range=(0.0, 0.3),
+    bg_noise_dir="_background_noise_",
+)
+
+# Layers
+
+
+def build(model: MicroSpeech) -> Sequential:
+    """Build the net and compile it."""
+    net = Sequential(
+        [
+            layers.Input(model.input_shape),
+            layers.Conv2D(8, (10, 8), strides=(2, 2), padding="same"),
+            layers.BatchNormalization(),
+            layers.Activation("relu"),
+            layers.Dropout(0.5),
+            layers.Flatten(),
+            layers.Dense(model.n_classes, activation="softmax"),
+        ],
+        name=model.name,
+    )
+    net.compile(loss=model.loss, optimizer=model.optimizer, metrics=model.metrics)
+    return net
+
+
+my_model.build_model_function = build
+
+# What `mltk classify_audio` and the device do with the scores; options of the command override it
+
+my_model.model_parameters["average_window_duration_ms"] = 1000  # scores in this time are averaged
+my_model.model_parameters["detection_threshold"] = 185  # 0-255
+my_model.model_parameters["suppression_ms"] = 750  # silence after a detection
+my_model.model_parameters["minimum_count"] = 3  # scores that an average needs
+my_model.model_parameters["volume_gain"] = 2  # of the device's microphone
+my_model.model_parameters["latency_ms"] = 100  # between two inferences
+my_model.model_parameters["verbose_model_output_logs"] = False
