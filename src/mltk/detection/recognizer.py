@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mltk.detection.settings import DetectionSettings
-from mltk.native import _detector
+from mltk.native._detector import Recognizer as Core
+from mltk.native._detector import results_needed
 from mltk.utils.errors import DetectionError
 
 # Slots x classes; a model that asks for more is damaged.
@@ -44,13 +45,13 @@ class Recognizer:
 
     def __init__(self, settings: DetectionSettings, interval_ms: int = 1) -> None:
         window_ms, count = settings.average_window_duration_ms, settings.minimum_count
-        n_results = _detector.results_needed(window_ms, interval_ms, count)
+        n_results = results_needed(window_ms, interval_ms, count)
         if n_results == 0 or n_results * len(settings.labels) > _MAX_SCORES:
             raise DetectionError(
                 f"An averaging window of {window_ms} ms with a result every {interval_ms} ms is too large: "
                 "lower the window duration or raise the latency"
             )
-        self._core = _detector.Recognizer(
+        self._core = Core(
             list(settings.labels),
             np.array(settings.thresholds, dtype=np.uint8),
             window_ms,

@@ -1,0 +1,113 @@
+"""Runs a keyword model window after window and gives its scores as the recognizer takes them."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mltk.models.loading import resolve_tflite
+from mltk.tflite.interpreter import LiteInterpreter
+from mltk.tflite.model import TfliteModel
+from mltk.utils.errors import DetectionError
+
+EngineName = Literal["litert", "tflm"]
+ModelSource = TfliteModel | bytes | str | os.PathLike[str]
+
+_INPUT_TYPES = (np.int8, np.uint16, np.float32)
+_OUTPUT_TYPES = (np.int8, np.uint8, np.float32)
+
+
+class Engine:
+    """A classifier with one input and one output, ready to run.
+
+    Args:
+        model: a `TfliteModel`, a .tflite's bytes, or a path or name as for the command line.
+        engine: "litert", or "tflm" for TensorFlow Lite Micro's kernels, which the device runs (Linux only).
+
+    Raises:
+        DetectionError: not one input and one output of types that a detector knows; an unknown engine.
+        MltkError: the model can not be found or read.
+
+    """
+
+    def __init__(self, model: ModelSource, engine: EngineName = "litert") -> None:
+        tflite, self.name = _load(model)
+        if len(tflite.inputs) != 1 or len(tflite.outputs) != 1:
+            raise DetectionError(
+                f"{self.name} has {len(tflite.inputs)} inputs and {len(tflite.outputs)} outputs: "
+                "a detector runs models with one of each"
+            )
+        self.parameters = tflite.parameters
+        given, result = tflite.inputs[0], tflite.outputs[0]
+        self._input_shape = given.shape
+        self.input_dtype: np.dtype[Any] = np.dtype(given.dtype)
+        self.input_size = int(np.prod(given.shape))
+        self.n_classes = int(np.prod(result.shape))
+        _check_type(self.name, "input", given.dtype, _INPUT_TYPES)
+        _check_type(self.name, "output", result.dtype, _OUTPUT_TYPES)
+        self._run = _runner(tflite, engine)
+
+    def scores(self, features: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+        """Run the model on one window.
+
+        Args:
+            features: `input_dtype` [frames, channels], contiguous; the model's input may order its axes
+                <time, 1, features> or <time, features, 1>, the values are the same.
+
+        Returns:
+            uint8 [classes]: int8 outputs + 128, float outputs * 255 truncated, uint8 outputs as they are.
+
+        """
+        output = self._run(features.reshape(self._input_shape)).reshape(-1)
+        return to_scores(output)
+
+
+def to_scores(output: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Turn a model's output into scores from 0 to 255 (reference page detection.md).
+
+    Args:
+        output: int8, uint8 or float32 of any shape; floats beyond 0 to 1 are clipped, NaN counts as 0.
+
+    """
+    if output.dtype == np.int8:
+        # Adding 128 to a two's complement byte flips its top bit.
+        return output.view(np.uint8) ^ np.uint8(128)
+    if output.dtype == np.uint8:
+        return output
+    return np.asarray(np.clip(np.nan_to_num(output), 0.0, 1.0) * np.float32(255), dtype=np.uint8)
+
+
+def _load(model: ModelSource) -> tuple[TfliteModel, str]:
+    if isinstance(model, TfliteModel):
+        name = str(model.parameters.get("name") or (Path(model.path).stem if model.path else "The model"))
+        return model, name
+    if isinstance(model, bytes | bytearray):
+        return TfliteModel(bytes(model)), "The model"
+    data, name = resolve_tflite(model)
+    return TfliteModel(data, model), name
+
+
+def _check_type(name: str, which: str, dtype: npt.DTypeLike, known: tuple[type[np.generic], ...]) -> None:
+    if np.dtype(dtype) not in [np.dtype(kind) for kind in known]:
+        kinds = ", ".join(kind.__name__ for kind in known)
+        raise DetectionError(f"{name} has an {which} of {np.dtype(dtype)}: a detector knows {kinds}")
+
+
+def _runner(tflite: TfliteModel, engine: str) -> Any:
+    if engine == "litert":
+        interpreter = LiteInterpreter(tflite.flatbuffer_data)
+        return lambda values: interpreter.run(values)[0]
+    if engine == "tflm":
+        from mltk.tflite.micro import TfliteMicro
+
+        model = TfliteMicro.load_tflite_model(tflite)
+
+        def run(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            model.input(value=values)
+            model.invoke()
+            return np.asarray(model.output())
+
+        return run
+    raise DetectionError(f"Engine {engine!r} is unknown: use 'litert' or 'tflm'")
