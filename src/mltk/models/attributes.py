@@ -1,7 +1,7 @@
 """Attributes and keys that have to be declared, so that a misspelling can not pass unseen."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mltk.models.checks import CHECKS
 from mltk.utils.errors import ModelError
@@ -19,22 +19,32 @@ class DeclaredAttributes:
     dict[str, int]`), a property or a method. Names that begin with an underscore are free.
     """
 
-    def __setattr__(self, name: str, value: object) -> None:
-        """Set a declared attribute, after its check in `mltk.models.checks` if it has one.
+    if not TYPE_CHECKING:  # a type checker, which sees neither, tells of undeclared attributes by itself
 
-        Raises:
-            UnknownAttributeError: no class declares the name.
-            ModelError: the value can not be used.
+        def __setattr__(self, name: str, value: object) -> None:
+            """Set a declared attribute, after its check in `mltk.models.checks` if it has one.
 
-        """
-        if not name.startswith("_") and not is_declared(type(self), name):
-            raise UnknownAttributeError(unknown_attribute(type(self), name, setting=True))
-        check = CHECKS.get(name)
-        super().__setattr__(name, value if check is None else check(name, value))
+            Raises:
+                UnknownAttributeError: no class declares the name.
+                ModelError: the value can not be used.
 
-    def __getattr__(self, name: str) -> Any:
-        """Tell that an attribute is missing, with the one that was probably meant."""
-        raise UnknownAttributeError(unknown_attribute(type(self), name, setting=False))
+            """
+            if not name.startswith("_") and not is_declared(type(self), name):
+                raise UnknownAttributeError(unknown_attribute(type(self), name, setting=True))
+            check = CHECKS.get(name)
+            super().__setattr__(name, value if check is None else check(name, value))
+
+        def __getattr__(self, name: str) -> Any:
+            """Tell that an attribute is missing, with the one that was probably meant."""
+            declared = getattr(type(self), name, None)
+            if isinstance(declared, property) and declared.fget is not None:
+                # Python asks here when a property fails with an AttributeError; that one is the true reason.
+                return declared.fget(self)
+            if is_declared(type(self), name):
+                raise UnknownAttributeError(
+                    f"The attribute '{name}' of {type(self).__name__} has no value yet: set it"
+                )
+            raise UnknownAttributeError(unknown_attribute(type(self), name, setting=False))
 
 
 def is_declared(owner: type, name: str) -> bool:

@@ -1,7 +1,7 @@
 """A trained model as its .tflite tells it, without running its specification."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -105,14 +105,16 @@ class TrainedModel(MltkModel, AudioDatasetMixin):
         """Return the parameters as they are in the .tflite."""
         return dict(self.parameters)
 
-    def __getattr__(self, name: str) -> Any:
-        """Tell which attributes only the specification knows."""
-        if not name.startswith("_") and is_declared(TrainMixin, name):
-            raise UnknownAttributeError(
-                f"'{name}' is known to the specification of the model {self.name} only, which is not run "
-                "when an archive is read: load it with load_mltk_model(..., execute_spec=True)"
-            )
-        return super().__getattr__(name)
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Tell which attributes only the specification knows."""
+            if not name.startswith("_") and is_declared(TrainMixin, name):
+                raise UnknownAttributeError(
+                    f"'{name}' is known to the specification of the model {self.name} only, which is not run "
+                    "when an archive is read: load it with load_mltk_model(..., execute_spec=True)"
+                )
+            return super().__getattr__(name)
 
 
 def _parameters(tflite: bytes | None, source: str) -> dict[str, Any]:

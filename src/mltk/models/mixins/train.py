@@ -35,13 +35,13 @@ class TrainMixin(ModelBase):
     metrics: Any
     loss: Any = "categorical_crossentropy"
     build_model_function: Callable[[Any], Any] | None = None
-    checkpoint: KnownKeys
-    reduce_lr_on_plateau: KnownKeys | None = None
-    early_stopping: KnownKeys | None = None
-    tensorboard: KnownKeys | None = None
+    checkpoint: dict[str, Any]
+    reduce_lr_on_plateau: dict[str, Any] | None = None
+    early_stopping: dict[str, Any] | None = None
+    tensorboard: dict[str, Any] | None = None
     train_callbacks: list[Any]
     train_kwargs: dict[str, Any]
-    tflite_converter: KnownKeys
+    tflite_converter: dict[str, Any]
     on_training_complete: Callable[[Any], Any] | None = None
 
     def __init__(self) -> None:
