@@ -7,11 +7,15 @@ import typer
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="Name, archive, specification (.py) or .tflite file.")],
-    tflite: Annotated[bool, typer.Option("--tflite", help="Score the int8 .tflite, not the float model.")] = False,
+    *,
+    tflite: Annotated[
+        bool, typer.Option("--tflite", help="Score the int8 .tflite, not the float model.")
+    ] = False,
     weights: Annotated[str | None, typer.Option(help="Float model: use these weights.")] = None,
     count: Annotated[int, typer.Option(help="Score that many samples of each class at most; -1: all.")] = -1,
     dataset: Annotated[
-        str | None, typer.Option(help="Score this folder (one sub-folder of clips per word), all of its clips.")
+        str | None,
+        typer.Option(help="Score this folder (one sub-folder of clips per word), all of its clips."),
     ] = None,
     test: Annotated[bool, typer.Option("--test", help="Use the dry run's model.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Show the plots in windows too.")] = False,

@@ -6,7 +6,10 @@ import typer
 
 
 def quantize(
-    model: Annotated[str, typer.Argument(help="Name or archive of a trained model, or its specification (.py).")],
+    model: Annotated[
+        str, typer.Argument(help="Name or archive of a trained model, or its specification (.py).")
+    ],
+    *,
     weights: Annotated[str | None, typer.Option(help="Use these weights (.keras, .h5, .weights.h5).")] = None,
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="Write the .tflite here instead of into the archive.")
@@ -20,4 +23,7 @@ def quantize(
     from mltk.utils.logging import get_logger
 
     get_logger(verbose)
-    print(quantize_model(model, weights=weights, output=output, dataset=dataset, test=test, verbose=verbose))
+    converted = quantize_model(
+        model, weights=weights, output=output, dataset=dataset, test=test, verbose=verbose
+    )
+    print(converted.summary())

@@ -6,12 +6,19 @@ import typer
 
 
 def train(
-    model: Annotated[str, typer.Argument(help="Name, specification (.py) or archive; NAME-test is a dry run.")],
+    model: Annotated[
+        str, typer.Argument(help="Name, specification (.py) or archive; NAME-test is a dry run.")
+    ],
+    *,
     epochs: Annotated[int | None, typer.Option(help="Epochs; -1 trains until early stopping.")] = None,
-    clean: Annotated[bool, typer.Option("--clean", help="Remove earlier logs and checkpoints first.")] = False,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Remove earlier logs and checkpoints first.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
     dataset: Annotated[str | None, typer.Option(help="Folder with one sub-folder of clips per word.")] = None,
-    weights: Annotated[str | None, typer.Option(help="Start from these weights (.weights.h5, .keras).")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Start from these weights (.weights.h5, .keras).")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything that is random.")] = None,
     evaluate: Annotated[bool, typer.Option(help="Score the float and the int8 model afterwards.")] = True,
     post: Annotated[bool, typer.Option("--post", help="Run the model's own steps after training.")] = False,

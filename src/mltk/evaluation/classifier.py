@@ -1,7 +1,8 @@
-"""Scores of a classifier: from true classes and posteriors to the figures of `eval-results.json` and `summary.txt`.
+"""Scores of a classifier: from true classes and posteriors to the figures of `eval-results.json` and
+`summary.txt`.
 
-Source: the keys and the text follow the files in the published archives (formats.md, "Model archive"). Curves and areas
-are those of scikit-learn: T. Fawcett, An introduction to ROC analysis, 2006.
+Source: the keys and the text follow the files in the published archives (formats.md, "Model archive"). Curves
+and areas are those of scikit-learn: T. Fawcett, An introduction to ROC analysis, 2006.
 """
 
 import json
@@ -20,10 +21,11 @@ N_THRESHOLDS = 101  # 0.00, 0.01 ... 1.00, as the published results have
 
 @dataclass(frozen=True)
 class ClassifierResults:
-    """The scores of one model on one set of labelled samples. Lists over classes are in the order of `classes`.
+    """The scores of one model on one set of labelled samples. Lists over classes are in the order of
+    `classes`.
 
-    All rates are in 0..1. A figure that is not defined, such as the accuracy of a class without samples, is NaN (null in
-    JSON).
+    All rates are in 0..1. A figure that is not defined, such as the accuracy of a class without samples, is
+    NaN (null in JSON).
 
     Attributes:
         name: the model's name.
@@ -110,7 +112,8 @@ def score_classifier(
         posteriors: the model's outputs [n, n_classes], floating, 0..1.
 
     Raises:
-        TrainingError: no samples, shapes that do not fit, ids without a class, or posteriors that are not numbers.
+        TrainingError: no samples, shapes that do not fit, ids without a class, or posteriors that are not
+            numbers.
 
     """
     from sklearn.metrics import confusion_matrix
@@ -150,7 +153,8 @@ def _check(
         raise TrainingError(f"There are no samples to score {name} on")
     if scores.shape != (len(truth), len(classes)):
         raise TrainingError(
-            f"{name} gave posteriors of shape {scores.shape}, expected ({len(truth)}, {len(classes)}): samples x classes"
+            f"{name} gave posteriors of shape {scores.shape}, expected ({len(truth)}, {len(classes)}): "
+            "samples x classes"
         )
     if truth.min() < 0 or truth.max() >= len(classes):
         raise TrainingError(f"A sample's class id is not in 0..{len(classes) - 1}")

@@ -48,7 +48,9 @@ def write_plots(results: ClassifierResults, folder: Path) -> list[Path]:
     return paths
 
 
-def _axes(title: str, x_label: str, y_label: str, width: float = 7.0, height: float = 5.25) -> "tuple[Figure, Axes]":
+def _axes(
+    title: str, x_label: str, y_label: str, width: float = 7.0, height: float = 5.25
+) -> "tuple[Figure, Axes]":
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")

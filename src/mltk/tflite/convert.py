@@ -22,14 +22,17 @@ Representative = Callable[[], Iterator[list[NDArray[np.float32]]]]
 
 
 def convert(
-    keras_model: Any, representative: Iterable[NDArray[Any]] | None = None, options: ConverterOptions | None = None
+    keras_model: Any,
+    representative: Iterable[NDArray[Any]] | None = None,
+    options: ConverterOptions | None = None,
 ) -> bytes:
     """Convert a Keras model to a .tflite flatbuffer.
 
     Args:
         keras_model: a built Keras 3 model with one input.
-        representative: batches [n, ...] of model inputs that tell the range of every tensor. Batches of dtype int8 are
-            the features as the device computes them: the input is then quantized with scale 1.0 and zero point 0,
+        representative: batches [n, ...] of model inputs that tell the range of every tensor. Batches of dtype
+            int8 are the features as the device computes them: the input is then quantized with scale 1.0 and
+                zero point 0,
             so that the device feeds them in as they are.
         options: what to convert to; float32 without any.
 
@@ -37,14 +40,16 @@ def convert(
         The bytes of the .tflite file.
 
     Raises:
-        TrainingError: the model can not be converted; a representative data set is missing, empty or of a wrong shape.
+        TrainingError: the model can not be converted; a representative data set is missing, empty or of a
+            wrong shape.
 
     """
     options = options or ConverterOptions()
     samples = _samples(keras_model, representative)
     if options.needs_representative and not samples:
         raise TrainingError(
-            f"To convert {keras_model.name} to {options.inference_input_type}, data to measure the ranges on is needed, "
+            f"To convert {keras_model.name} to {options.inference_input_type}, data to measure the ranges on "
+            "is needed, "
             "and there is none: the validation data is empty"
         )
     return _convert_with_tensorflow(export_clone(keras_model), samples, options)
@@ -53,7 +58,8 @@ def convert(
 def exact_int8_range(samples: NDArray[Any]) -> NDArray[np.float32]:
     """Make int8 features span -128 to 127, so that the converter finds scale 1.0 and zero point 0.
 
-    Only the lowest and the highest value of all samples are moved to the ends of the range: the change that is least.
+    Only the lowest and the highest value of all samples are moved to the ends of the range: the change that
+        is least.
 
     Args:
         samples: features [n, ...] with values in -128..127, any dtype.
@@ -81,14 +87,17 @@ def _samples(keras_model: Any, representative: Iterable[NDArray[Any]] | None) ->
     for batch in batches:
         if batch.shape[1:] != expected:
             raise TrainingError(
-                f"The representative data has the shape {batch.shape[1:]}, the model {keras_model.name} wants {expected}"
+                f"The representative data has the shape {batch.shape[1:]}, the model {keras_model.name} "
+                f"wants {expected}"
             )
     joined = np.concatenate(batches)
     values = exact_int8_range(joined) if joined.dtype == np.int8 else joined.astype(np.float32)
     return list(np.split(values, len(values)))
 
 
-def _convert_with_tensorflow(model: Any, samples: list[NDArray[np.float32]], options: ConverterOptions) -> bytes:
+def _convert_with_tensorflow(
+    model: Any, samples: list[NDArray[np.float32]], options: ConverterOptions
+) -> bytes:
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize[name] for name in options.optimizations]
     converter.target_spec.supported_ops = [tf.lite.OpsSet[name] for name in options.supported_ops]
@@ -101,7 +110,9 @@ def _convert_with_tensorflow(model: Any, samples: list[NDArray[np.float32]], opt
         with quiet_native() as output:
             data = converter.convert()
     except (tf.errors.OpError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-        failure = error  # what the converter raises on a layer that it does not know differs from layer to layer
+        failure = (
+            error  # what the converter raises on a layer that it does not know differs from layer to layer
+        )
     if failure is not None:
         reason = str(failure).strip().splitlines() or [output.last_line()]
         raise TrainingError(

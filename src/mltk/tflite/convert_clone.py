@@ -1,7 +1,7 @@
 """The export clone: the same weights in layers that become the kernels of a microcontroller.
 
-Some Keras layers export to several small ops, or not at all, where the device has one kernel. The model is trained with
-the stock layers; before conversion it is cloned with these layers swapped, weights shared.
+Some Keras layers export to several small ops, or not at all, where the device has one kernel. The model is
+trained with the stock layers; before conversion it is cloned with these layers swapped, weights shared.
 Source: keras-export.md.
 """
 
@@ -15,8 +15,10 @@ import tensorflow as tf
 from mltk.utils.errors import TrainingError
 
 
-class _StaticReshape(keras.layers.Layer):
-    """Flatten to [-1, n] with n known now: one RESHAPE op, without the SHAPE/STRIDED_SLICE/PACK of a dynamic shape."""
+class _StaticReshape(keras.layers.Layer):  # type: ignore[misc]
+    """Flatten to [-1, n] with n known now: one RESHAPE op, without the SHAPE/STRIDED_SLICE/PACK of a dynamic
+    shape.
+    """
 
     def __init__(self, n_values: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -34,7 +36,8 @@ def _export_flatten(layer: Any) -> Any:
     return _StaticReshape(n_values, name=layer.name)
 
 
-# Layer class -> function that gives the layer to export in its place. Later swaps (LayerNormalization, LSTM) go in here.
+# Layer class -> function that gives the layer to export in its place. Later swaps (LayerNormalization, LSTM)
+# go in here.
 EXPORT_LAYERS: dict[type, Callable[[Any], Any]] = {keras.layers.Flatten: _export_flatten}
 
 
@@ -50,7 +53,8 @@ def export_clone(keras_model: Any) -> Any:
     for tensor in keras_model.inputs:
         if any(size is None for size in tensor.shape[1:]):
             raise TrainingError(
-                f"The input of {keras_model.name} has the shape {tuple(tensor.shape)}: a microcontroller needs all sizes "
+                f"The input of {keras_model.name} has the shape {tuple(tensor.shape)}: a microcontroller "
+                "needs all sizes "
                 "but the batch's to be fixed"
             )
 

@@ -1,7 +1,7 @@
 """What the user wants of the conversion: the `tflite_converter` dictionary of a specification, checked.
 
-Source of the keys: formats.md, "Model attributes". The values may be strings or the objects of TensorFlow and numpy that
-the strings name; nothing here needs TensorFlow, so that a wrong value is told before it is loaded.
+Source of the keys: formats.md, "Model attributes". The values may be strings or the objects of TensorFlow and
+numpy that the strings name; nothing here needs TensorFlow, so that a wrong value is told before it is loaded.
 """
 
 from collections.abc import Mapping
@@ -21,13 +21,15 @@ OPS_SETS = (
     "SELECT_TF_OPS",
 )
 INFERENCE_TYPES = ("float32", "int8", "uint8", "int16")
-REPRESENTATIVE = ("generate", "None")
 KEYS = (
     "optimizations",
     "supported_ops",
     "inference_input_type",
     "inference_output_type",
     "representative_dataset",
+    "generate_unquantized",
+    "experimental_new_converter",
+    "experimental_new_quantizer",
 )
 
 
@@ -36,11 +38,18 @@ class ConverterOptions:
     """Settings of one conversion; the defaults give a float32 model.
 
     Attributes:
-        optimizations: names out of `OPTIMIZATIONS`; with "DEFAULT" and a representative data set the model is quantized.
+        optimizations: names out of `OPTIMIZATIONS`; with "DEFAULT" and a representative data set the model is
+            quantized.
         supported_ops: names out of `OPS_SETS`.
         inference_input_type: name out of `INFERENCE_TYPES`.
         inference_output_type: name out of `INFERENCE_TYPES`.
-        representative_dataset: measure the tensors' ranges on validation data ('generate').
+        representative_dataset: measure the tensors' ranges on data: on validation data ('generate'), or on
+            that of the user's own function.
+        generate_unquantized: make a float32 model too.
+
+    The keys `experimental_new_converter` and `experimental_new_quantizer` of older TensorFlow versions are
+    accepted and do
+    nothing: there are no others left.
 
     """
 
@@ -49,6 +58,7 @@ class ConverterOptions:
     inference_input_type: str = "float32"
     inference_output_type: str = "float32"
     representative_dataset: bool = False
+    generate_unquantized: bool = False
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> "ConverterOptions":
@@ -61,20 +71,24 @@ class ConverterOptions:
         for key in settings:
             if key not in KEYS:
                 raise ModelError(
-                    f"tflite_converter has no setting {key!r}{suggestion(str(key), KEYS)}; it has {', '.join(KEYS)}"
+                    f"tflite_converter has no setting {key!r}{suggestion(str(key), KEYS)}; it has "
+                    f"{', '.join(KEYS)}"
                 )
         default = cls()
         given = {key: value for key, value in settings.items() if value is not None}
         options = cls(
             optimizations=_names("optimizations", given.get("optimizations", ()), OPTIMIZATIONS),
-            supported_ops=_names("supported_ops", given.get("supported_ops", ()), OPS_SETS) or default.supported_ops,
+            supported_ops=_names("supported_ops", given.get("supported_ops", ()), OPS_SETS)
+            or default.supported_ops,
             inference_input_type=_type_name("inference_input_type", given, default.inference_input_type),
             inference_output_type=_type_name("inference_output_type", given, default.inference_output_type),
             representative_dataset=_representative(given.get("representative_dataset")),
+            generate_unquantized=bool(given.get("generate_unquantized", False)),
         )
         if options.needs_representative and not options.representative_dataset:
             raise ModelError(
-                f"tflite_converter asks for {options.inference_input_type} input and {', '.join(options.supported_ops)}, "
+                f"tflite_converter asks for {options.inference_input_type} input and "
+                f"{', '.join(options.supported_ops)}, "
                 "which needs data to measure the ranges on: set representative_dataset = 'generate'"
             )
         return options
@@ -92,7 +106,9 @@ class ConverterOptions:
 def _name_of(value: object) -> str:
     """Give the name of a string, an enum member, a numpy type or a TensorFlow DType."""
     if isinstance(value, str):
-        return value.rsplit(".", maxsplit=1)[-1]  # 'tf.int8' and 'tf.lite.Optimize.DEFAULT' are common spellings
+        return value.rsplit(".", maxsplit=1)[
+            -1
+        ]  # 'tf.int8' and 'tf.lite.Optimize.DEFAULT' are common spellings
     if isinstance(value, type) and issubclass(value, np.generic):
         return np.dtype(value).name
     return str(getattr(value, "name", value))
@@ -118,4 +134,12 @@ def _type_name(key: str, given: Mapping[str, Any], default: str) -> str:
 
 
 def _representative(value: object) -> bool:
-    return value is not None and _one_of("representative_dataset", value, REPRESENTATIVE) == "generate"
+    if value is None or callable(value):
+        return value is not None
+    if value != "generate":
+        raise ModelError(
+            f"tflite_converter['representative_dataset'] is {value!r}; it can be 'generate', a function that "
+            "gives batches "
+            "of features, or None"
+        )
+    return True

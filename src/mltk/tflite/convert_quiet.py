@@ -1,11 +1,14 @@
 """Keep the chatter of native libraries off the user's terminal, and at hand for an error's sentence."""
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
+
+from mltk.utils.errors import MissingExtraError
 
 
 class Captured:
@@ -20,9 +23,12 @@ class Captured:
 
 @contextlib.contextmanager
 def quiet_native() -> Iterator[Captured]:
-    """Collect all that the process writes to file descriptors 1 and 2 (C++ logs included) and drop Python warnings.
+    """Collect all that the process writes to file descriptors 1 and 2 (C++ logs included) and drop Python
+    warnings.
 
-    The text is in the yielded object once the block has ended, also when it ended with an error.
+    The text is in the yielded object once the block has ended, also when it ended with an error. sys.stdout
+    and sys.stderr stay the objects that they are: a library that is imported meanwhile may keep them for
+    good.
     """
     captured = Captured()
     with tempfile.TemporaryFile() as sink, warnings.catch_warnings():
@@ -30,34 +36,38 @@ def quiet_native() -> Iterator[Captured]:
         sys.stdout.flush()
         sys.stderr.flush()
         saved = [(descriptor, os.dup(descriptor)) for descriptor in (1, 2)]
+        root_handlers = list(logging.getLogger().handlers)
         try:
             for descriptor, _ in saved:
                 os.dup2(sink.fileno(), descriptor)
-            # What Python prints may go to an object that is not descriptor 1 (a notebook, pytest).
-            with contextlib.redirect_stdout(_writer(sink.fileno())), contextlib.redirect_stderr(_writer(sink.fileno())):
-                yield captured
+            yield captured
         finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
             for descriptor, copy in saved:
                 os.dup2(copy, descriptor)
                 os.close(copy)
             sink.seek(0)
+            # TensorFlow calls logging.info() and so gives the root logger a handler: every line of ours would
+            # come twice.
+            logging.getLogger().handlers[:] = root_handlers
             captured.text = sink.read().decode("utf-8", errors="replace")
 
 
-class _writer:  # noqa: N801
-    """A minimal text stream on a file descriptor, unbuffered so that it keeps the order with native output."""
+def load_tensorflow() -> None:
+    """Import TensorFlow and Keras without their start-up chatter.
 
-    encoding = "utf-8"
+    Call it before a specification is executed: specifications import Keras themselves.
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    Raises:
+        MissingExtraError: they are not installed.
 
-    def write(self, text: str) -> int:
-        os.write(self._descriptor, text.encode("utf-8", errors="replace"))
-        return len(text)
-
-    def flush(self) -> None:
-        pass
-
-    def isatty(self) -> bool:
-        return False
+    """
+    # Informational messages of TensorFlow's C++ side; errors still pass. The user's own setting goes first.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        with quiet_native():
+            import keras  # noqa: F401
+            import tensorflow  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("train", "Training, quantizing and scoring the float model") from error
