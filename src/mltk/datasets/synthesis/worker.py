@@ -40,6 +40,8 @@ _TRIM_DB = 40.0
 # Voices differ in loudness by 20 dB and more, whispers most. They get one level here; augmentation varies it.
 _LEVEL_DB = -20.0
 _PEAK = 0.9
+# Nothing below the first frequency, all above the second: the lowest voices begin at 65 Hz.
+_RUMBLE_HZ = (30.0, 60.0)
 # Below this RMS (-80 dBFS) there is nothing to hear, only rounding noise that would be amplified.
 _SILENT_RMS = 1e-4
 
@@ -62,16 +64,26 @@ def speak_request(
     settings = synthesizer.draw(rng, block.language, speaker)
     text = request.word + PUNCTUATION[int(rng.integers(len(PUNCTUATION)))]
     samples, rate_hz = synthesizer.speak(text, settings)
-    clip = np.asarray(resample(samples, rate_hz, SAMPLE_RATE_HZ), np.float32)
+    clip = _without_rumble(np.asarray(resample(samples, rate_hz, SAMPLE_RATE_HZ), np.float32))
     if clip.size == 0 or _rms(clip) < _SILENT_RMS:
         raise DatasetError(
             f"The synthesizer {block.engine} gives no sound for '{text}' "
-            f"(voice {settings.voice}, variant {settings.variant}): "
+            f"(voice {settings.voice}+{settings.variant}): "
             "write it as it is spoken, in letters of its language"
         )
     clip = np.asarray(trim_silence(clip, _TRIM_DB), np.float32)
     gain = min(10.0 ** (_LEVEL_DB / 20.0) / _rms(clip), _PEAK / float(np.abs(clip).max()))
     return text, settings, to_int16(clip * np.float32(gain))
+
+
+def _without_rumble(clip: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Take out what lies below speech: some of eSpeak's variants have more than half of their power at 0 Hz."""
+    if clip.size == 0:
+        return clip
+    spectrum = np.fft.rfft(clip)
+    frequencies = np.fft.rfftfreq(len(clip), 1.0 / SAMPLE_RATE_HZ)
+    spectrum *= np.clip((frequencies - _RUMBLE_HZ[0]) / (_RUMBLE_HZ[1] - _RUMBLE_HZ[0]), 0.0, 1.0)
+    return np.fft.irfft(spectrum, len(clip)).astype(np.float32)
 
 
 def _rms(clip: NDArray[np.float32]) -> float:
