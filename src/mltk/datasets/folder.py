@@ -124,7 +124,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         for entry in _sorted_entries(current):
             if _is_folder(entry):
                 folders.append(Path(entry.path))
-            elif entry.is_file():
+            elif _is_file(entry):
                 yield Path(entry.path)
         waiting.extend(reversed(folders))
 
@@ -143,6 +143,13 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:  # a link that leads to itself
+        return False
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
         return False
 
 
