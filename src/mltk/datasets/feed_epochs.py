@@ -1,0 +1,216 @@
+"""A feed: batches in order, made ahead by worker processes."""
+
+import weakref
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mltk.datasets.feed_recipe import ClipCache, ClipLike, Item, Recipe
+from mltk.datasets.feed_workers import WorkerPool, acquire_pool, release_pool
+from mltk.utils.errors import DatasetError
+
+Batch = tuple[NDArray[Any], NDArray[np.float32]]
+
+# Batches that are the same every epoch (validation) are kept if they are not larger than this.
+_KEEP_BYTES = 256 << 20
+
+
+class Feed:
+    """The batches of one subset, epoch by epoch.
+
+    Iterating gives one epoch, the next one each time. `next_epoch` counts them and may be set, so that a
+    resumed run goes on with the batches that the killed one would have seen. A feed that is not for training
+    gives the same batches in the clips' order every time.
+
+    A batch depends on the recipe's seed, the epoch and the clips' indices, on nothing else: not on the number
+    of workers, and not on what was asked before.
+
+    Args:
+        recipe: how samples are made.
+        clips: `mltk.datasets.selection.Clip` or alike; at least one.
+        batch_size: clips in a batch; the last one of an epoch has what is left.
+        training: a new order and a new augmentation every epoch.
+        shuffle: False keeps the clips' order in training too.
+        max_batches: end each epoch after so many.
+        n_workers: processes; 0 makes the batches in this one.
+        max_pending: batches in flight.
+
+    Raises:
+        DatasetError: there are no clips, a number is out of range, or a clip's class is.
+
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        clips: Sequence[ClipLike],
+        *,
+        batch_size: int,
+        training: bool,
+        shuffle: bool = True,
+        max_batches: int | None = None,
+        n_workers: int = 0,
+        max_pending: int = 4,
+    ) -> None:
+        for name, value in (("batch_size", batch_size), ("max_batches_pending", max_pending)):
+            if value < 1:
+                raise DatasetError(f"{name} must be 1 or more, not {value}")
+        if max_batches is not None and max_batches < 1:
+            raise DatasetError(f"max_batches must be 1 or more, not {max_batches}")
+        if not clips:
+            raise DatasetError("There are no clips to make batches of")
+        self._items = [Item(clip.path, int(clip.class_id), int(clip.index)) for clip in clips]
+        wrong = next((item for item in self._items if not 0 <= item.class_id < recipe.n_classes), None)
+        if wrong is not None:
+            raise DatasetError(
+                f"{wrong.path or 'A silence clip'} is of class {wrong.class_id}, "
+                f"but there are {recipe.n_classes} classes"
+            )
+        self.recipe = recipe
+        self.batch_size = batch_size
+        self.training = training
+        self.next_epoch = 0
+        self._shuffle = shuffle and training
+        self._n_batches = -(-len(clips) // batch_size)
+        if max_batches is not None:
+            self._n_batches = min(self._n_batches, max_batches)
+        self._n_workers = n_workers
+        self._max_pending = max_pending
+        self._pending: deque[tuple[int, int, Future[Any]]] = deque()
+        self._cache = ClipCache() if n_workers == 0 else ClipCache(0)
+        self._kept: list[Batch] | None = None
+        self._pool: WorkerPool | None = None
+        self._release: Any = None
+
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch."""
+        return self._n_batches
+
+    @property
+    def n_samples(self) -> int:
+        """Number of clips of an epoch."""
+        return min(len(self._items), self._n_batches * self.batch_size)
+
+    @property
+    def class_ids(self) -> NDArray[np.int64]:
+        """The clips' classes in the order given, which is that of the batches of a feed that is not for
+        training.
+        """
+        return np.array([item.class_id for item in self._items[: self.n_samples]], dtype=np.int64)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Give the next epoch."""
+        epoch = self.next_epoch
+        self.next_epoch += 1
+        return self.epoch(epoch)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Give one epoch's batches.
+
+        Args:
+            epoch: 0 or more; of no effect where `training` is False.
+
+        Yields:
+            x [n, frames, channels, 1] in the recipe's `output_dtype`, and y one-hot float32 [n, n_classes].
+
+        Raises:
+            AudioError: a file can not be read.
+            FrontendError: the frontend's settings are illegal.
+            DatasetError: a worker process was killed.
+
+        """
+        if not self.training:
+            return self._same_batches()
+        if epoch < 0:
+            raise DatasetError(f"There is no epoch {epoch}: they count from 0")
+        return self._batches(epoch)
+
+    def close(self) -> None:
+        """Drop what is in flight and end the workers; a later epoch starts them again."""
+        self._pending.clear()
+        self._kept = None
+        if self._release is not None:
+            self._release()
+            self._release = self._pool = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _same_batches(self) -> Iterator[Batch]:
+        if self._kept is not None:
+            yield from self._kept
+            return
+        kept: list[Batch] = []
+        size = 0
+        for x, y in self._batches(0):
+            size += x.nbytes + y.nbytes
+            if size <= _KEEP_BYTES:
+                kept.append((x, y))
+            yield x, y
+        if size <= _KEEP_BYTES:
+            self._kept = kept
+
+    def _order(self, epoch: int) -> NDArray[np.intp]:
+        if not self._shuffle:
+            return np.arange(len(self._items))
+        return np.random.default_rng((self.recipe.seed, epoch)).permutation(len(self._items))
+
+    def _items_of(self, order: NDArray[np.intp], number: int) -> list[Item]:
+        start = number * self.batch_size
+        return [self._items[i] for i in order[start : start + self.batch_size]]
+
+    def _batches(self, epoch: int) -> Iterator[Batch]:
+        if self._n_workers == 0:
+            order = self._order(epoch)
+            for number in range(self._n_batches):
+                yield self.recipe.make_batch(self._items_of(order, number), epoch, self._cache)
+            return
+        pool = self._acquire()
+        if not (self._pending and self._pending[0][:2] == (epoch, 0)):
+            # What is in flight is let go, not cancelled: loky 3.7 fails at cancelled work when it shuts down.
+            self._pending.clear()
+        orders = self._tasks_from(epoch)
+        try:
+            for number in range(self._n_batches):
+                while len(self._pending) < self._max_pending and (task := next(orders, None)) is not None:
+                    self._pending.append((task[0], task[1], pool.submit(self.recipe, task[2], task[0])))
+                self._check_turn(epoch, number)
+                yield pool.result(self._pending.popleft()[2])
+        except GeneratorExit:
+            raise
+        except BaseException:
+            # An error ends the run, and so does Ctrl-C: nothing may go on working for it.
+            self._pending.clear()
+            pool.stop()
+            raise
+
+    def _check_turn(self, epoch: int, number: int) -> None:
+        """Hold that the next batch in flight is the one that this iterator owes."""
+        if not self._pending or self._pending[0][:2] != (epoch, number):
+            raise DatasetError(
+                "A feed gives one epoch at a time: finish or drop the first iterator before the second"
+            )
+
+    def _tasks_from(self, epoch: int) -> Iterator[tuple[int, int, list[Item]]]:
+        """Give the batches to order: the rest of this epoch, then, for training, the next one's."""
+        skip = len(self._pending)
+        for ahead in (epoch, epoch + 1) if self.training else (epoch,):
+            order = self._order(ahead)
+            for number in range(self._n_batches):
+                if skip:
+                    skip -= 1
+                    continue
+                yield ahead, number, self._items_of(order, number)
+
+    def _acquire(self) -> WorkerPool:
+        if self._pool is None:
+            self._pool = acquire_pool(self._n_workers)
+            self._release = weakref.finalize(self, release_pool, self._n_workers)
+        return self._pool
