@@ -77,7 +77,7 @@ def speak_request(
 
 
 def _without_rumble(clip: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Take out what lies below speech: some of eSpeak's variants have more than half of their power at 0 Hz."""
+    """Take out what lies below speech: a variant of eSpeak has more than half of its power at 0 Hz."""
     if clip.size == 0:
         return clip
     spectrum = np.fft.rfft(clip)
