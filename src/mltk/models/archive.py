@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from mltk.utils.errors import ArchiveError
-from mltk.utils.files import make_folder, replacing, write_bytes
+from mltk.utils.files import is_writable_folder, make_folder, replacing, write_bytes
 
 ARCHIVE_SUFFIX = ".mltk.zip"
 TEST_SUFFIX = "-test"
@@ -70,6 +70,7 @@ class ModelArchive:
         """
         for name in members:
             _check_name(Path(path), name)
+        _check_folder(Path(path))
         with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as target:
             for name, data in members.items():
                 target.writestr(_new_info(name), data)
@@ -193,6 +194,7 @@ class ModelArchive:
         """
         for name in changes:
             _check_name(self.path, name)
+        _check_folder(self.path)
         with (
             replacing(self.path) as temporary,
             zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as target,
@@ -224,6 +226,11 @@ class ModelArchive:
 def archive_stem(path: Path) -> str:
     """Return the model's name that an archive's file name tells: without '.mltk.zip' and '-test'."""
     return path.name.removesuffix(ARCHIVE_SUFFIX).removesuffix(TEST_SUFFIX)
+
+
+def _check_folder(path: Path) -> None:
+    if path.parent.is_dir() and not is_writable_folder(path.parent):
+        raise ArchiveError(f"Can not write {path}: its folder is read-only")
 
 
 def _checked_members(path: Path, infos: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:

@@ -64,12 +64,12 @@ def declared_names(owner: type) -> list[str]:
 def unknown_attribute(owner: type, name: str, *, setting: bool) -> str:
     """Return the sentence for an attribute that `owner` does not declare."""
     text = f"{owner.__name__} has no attribute '{name}'"
-    meant = suggestion(name, declared_names(owner))
-    if meant:
-        return text + meant
     mixin = mixin_with(name)
     if mixin:
         return f"{text}: it comes with {mixin}, add mltk.core.{mixin} to the bases of {owner.__name__}"
+    meant = suggestion(name, declared_names(owner))
+    if meant:
+        return text + meant
     if setting:
         return f"{text}: declare your own attributes in the class body, such as '{name}: object = None'"
     return text
