@@ -1,5 +1,6 @@
 """Downloads against a server on this machine: whole, cut, changed, refused, absent."""
 
+import errno
 import hashlib
 import io
 import json
@@ -221,6 +222,18 @@ def test_too_little_room_is_told_before_the_download(
     monkeypatch.setattr(download.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     with pytest.raises(DownloadError, match="1 MB large, but only 0 MB"):
         download_url(server.url("/data.bin"), tmp_path / "x")
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def copy_a_part(source: Path, target: Path) -> None:
+        target.write_bytes(DATA[:1000])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(download.shutil, "copyfile", copy_a_part)
+    (tmp_path / "data.bin").write_bytes(DATA)
+    with pytest.raises(MltkError, match="No space left"):
+        download_url((tmp_path / "data.bin").as_uri(), tmp_path / "x")
+    assert [file.name for file in tmp_path.iterdir()] == ["data.bin"]
 
 
 def test_a_file_where_the_folder_should_be(server: Loopback, tmp_path: Path) -> None:

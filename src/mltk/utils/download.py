@@ -81,6 +81,8 @@ def fetch(url: str, destination: Path, expected_hash: str | None, show_progress:
             _download(part, show_progress)
         part.finish()
     except OSError as error:
+        with contextlib.suppress(OSError):
+            part.drop()  # a full disk: what can not be finished is not kept
         raise MltkError(f"Can not write {part.path}: {error.strerror or error}") from error
 
 
