@@ -7,6 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 
+def printable(label: str) -> str:
+    """Return a label without what could break a line or steer the terminal: labels come out of files."""
+    return "".join(character if character.isprintable() else "?" for character in label)
+
+
 @dataclass(frozen=True)
 class Detection:
     """A keyword was heard.
@@ -26,9 +31,7 @@ class Detection:
 
     def __str__(self) -> str:
         """Return the line that micro_speech prints: `Heard yes (201) @4056ms`."""
-        # Labels come out of files: none may break the line or steer the terminal.
-        label = "".join(character if character.isprintable() else "?" for character in self.label)
-        return f"Heard {label} ({self.score}) @{self.time_ms}ms"
+        return f"Heard {printable(self.label)} ({self.score}) @{self.time_ms}ms"
 
     def to_json(self) -> str:
         """Return one line of JSON with the keys time_ms, label, score and class_id."""
