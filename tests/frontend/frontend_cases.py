@@ -1,18 +1,19 @@
-"""Settings and clips for the frontend's tests: made from integers only, so that they are the same everywhere, always."""
+"""Settings and clips for the frontend's tests: clips from integers only, so they are the same everywhere."""
 
 import os
 from pathlib import Path
 
 import numpy as np
-from mltk.frontend.settings import AudioFeatureGeneratorSettings
 from numpy.typing import NDArray
+
+from mltk.frontend.settings import AudioFeatureGeneratorSettings
 
 SHARED = Path(os.environ.get("MLTK_SHARED_DIR", Path(__file__).parents[3] / "shared"))
 SPEECH = Path(os.environ.get("MLTK_SPEECH_DIR", SHARED / "speech"))
 
 
 def noise(n: int, seed: int, amplitude: int) -> NDArray[np.int16]:
-    """White noise from an integer hash of the position (splitmix32): no random generator whose stream may change."""
+    """White noise from an integer hash of the position: no random generator whose stream may change."""
     z = (np.arange(n, dtype=np.uint64) + np.uint64(1 + seed * 1_000_003)) * np.uint64(0x9E3779B9)
     z &= np.uint64(0xFFFFFFFF)
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
@@ -71,8 +72,24 @@ def make_clip(kind: int, n: int, seed: int) -> NDArray[np.int16]:
 N_CLIPS = 12
 
 
+def random_blocks(
+    s: AudioFeatureGeneratorSettings, rng: np.random.Generator
+) -> AudioFeatureGeneratorSettings:
+    """Switch on, at random, the blocks that TensorFlow's op lacks."""
+    s.dc_notch_filter_enable = bool(rng.random() < 0.5)
+    s.dc_notch_filter_coefficient = float(rng.uniform(0, 0.999))
+    s.activity_detection_enable = bool(rng.random() < 0.7)
+    s.activity_detection_alpha_a = float(rng.uniform(0, 1))
+    s.activity_detection_alpha_b = float(rng.uniform(0, 1))
+    s.activity_detection_arm_threshold = float(rng.uniform(0.3, 1.2))
+    s.activity_detection_trip_threshold = float(rng.uniform(0.3, 1.5))
+    s.quantize_dynamic_scale_enable = bool(rng.random() < 0.5)
+    s.quantize_dynamic_scale_range_db = float(rng.uniform(0, 90))
+    return s
+
+
 def random_settings(rng: np.random.Generator, length_ms: int = 400) -> AudioFeatureGeneratorSettings:
-    """Return legal settings that TensorFlow's op takes too (its upper band limit stays below half the rate)."""
+    """Return legal settings that TensorFlow's op takes too (its upper band limit is below half the rate)."""
     s = AudioFeatureGeneratorSettings()
     s.sample_rate_hz = int(rng.choice([8000, 11025, 16000, 16000, 16000, 22050, 32000, 44100, 48000]))
     s.window_size_ms = int(rng.choice([1, 2, 4, 5, 8, 10, 16, 20, 25, 30, 30, 32, 40, 64, 100]))

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mltk.frontend.settings import AudioFeatureGeneratorSettings
 from numpy.typing import NDArray
+
+from mltk.frontend.settings import AudioFeatureGeneratorSettings
 
 
 def tensorflow_op() -> Any:
@@ -17,7 +18,7 @@ def tensorflow_op() -> Any:
 
 
 def run_op(op: Any, samples: NDArray[np.int16], s: AudioFeatureGeneratorSettings) -> NDArray[np.uint16]:
-    """Return the op's features. It can not leave the noise reduction out: with coefficients of 0 it does nothing."""
+    """Return the op's features. It can not leave the noise reduction out; coefficients of 0 still it."""
     import tensorflow as tf
 
     on = s.noise_reduction_enable
@@ -70,7 +71,8 @@ def activity(rows: NDArray[Any], s: AudioFeatureGeneratorSettings) -> list[bool]
     while 1 << shift < rows.shape[1]:
         shift += 1
     k_a, k_b = int(s.activity_detection_alpha_a * 256), int(s.activity_detection_alpha_b * 256)
-    arm, trip = int(s.activity_detection_arm_threshold * 4096), int(s.activity_detection_trip_threshold * 4096)
+    arm = int(s.activity_detection_arm_threshold * 4096)
+    trip = int(s.activity_detection_trip_threshold * 4096)
     a = b = 0
     armed = False
     result = []

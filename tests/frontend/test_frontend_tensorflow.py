@@ -1,9 +1,10 @@
-"""The frontend against TensorFlow's op: random legal settings, real and made-up clips, no value may differ."""
+"""The frontend against TensorFlow's op: random legal settings, real and made-up clips, no value differs."""
 
 import frontend_cases as cases
 import frontend_oracle as oracle
 import numpy as np
 import pytest
+
 from mltk.frontend.generator import AudioFeatureGenerator
 from mltk.frontend.settings import AudioFeatureGeneratorSettings
 
@@ -46,15 +47,15 @@ def speech():
     soundfile = pytest.importorskip("soundfile")
     files = sorted(folder.rglob("*.flac"))[::97][:40]
     assert files
-    return [soundfile.read(file, dtype="int16") for file in files]
+    return [soundfile.read(file, dtype="int16")[0] for file in files]
 
 
 def test_speech(speech, record_property):
-    """Each recording with other random settings, at its own rate and length, and with the shared models' settings."""
+    """Each recording as 16 kHz audio with the settings of known models, and with random ones."""
     op = oracle.tensorflow_op()
     rng = np.random.default_rng(7)
     wrong, values = 0, 0
-    for samples, rate in speech:
+    for samples in speech:
         for channels, step, enable in ((40, 20, True), (40, 10, True), (108, 10, False), (0, 0, False)):
             settings = AudioFeatureGeneratorSettings() if channels else cases.random_settings(rng)
             settings.sample_rate_hz = 16000

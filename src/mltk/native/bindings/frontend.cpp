@@ -36,11 +36,16 @@ Memory allocate(size_t bytes) { return Memory(new uint64_t[bytes / sizeof(uint64
 
 const char *text_of(mltk_fe_status status) {
   switch (status) {
-    case MLTK_FE_ERROR_WINDOW: return "the window or its step is illegal";
-    case MLTK_FE_ERROR_BANDS: return "the band limits are illegal";
-    case MLTK_FE_ERROR_CHANNELS: return "the number of channels is illegal";
-    case MLTK_FE_ERROR_RANGE: return "a setting is out of range";
-    default: return "the frontend could not be set up";
+    case MLTK_FE_ERROR_WINDOW:
+      return "the window or its step is illegal";
+    case MLTK_FE_ERROR_BANDS:
+      return "the band limits are illegal";
+    case MLTK_FE_ERROR_CHANNELS:
+      return "the number of channels is illegal";
+    case MLTK_FE_ERROR_RANGE:
+      return "a setting is out of range";
+    default:
+      return "the frontend could not be set up";
   }
 }
 
@@ -173,32 +178,19 @@ NB_MODULE(_frontend, m) {
   nb::class_<mltk_fe_settings>(m, "Settings")
       .def("__init__", [](mltk_fe_settings *self) { new (self) mltk_fe_settings{}; })
 #define SETTING(name) .def_rw(#name, &mltk_fe_settings::name)
-      SETTING(sample_rate_hz)
-      SETTING(dc_notch_filter_enable)
-      SETTING(dc_notch_filter_coefficient)
-      SETTING(window_size)
-      SETTING(window_step)
-      SETTING(filterbank_n_channels)
-      SETTING(filterbank_upper_band_limit)
-      SETTING(filterbank_lower_band_limit)
-      SETTING(activity_detection_enable)
-      SETTING(activity_detection_alpha_a)
-      SETTING(activity_detection_alpha_b)
-      SETTING(activity_detection_arm_threshold)
-      SETTING(activity_detection_trip_threshold)
-      SETTING(noise_reduction_enable)
-      SETTING(noise_reduction_smoothing_bits)
-      SETTING(noise_reduction_even_smoothing)
-      SETTING(noise_reduction_odd_smoothing)
-      SETTING(noise_reduction_min_signal_remaining)
-      SETTING(pcan_enable)
-      SETTING(pcan_strength)
-      SETTING(pcan_offset)
-      SETTING(pcan_gain_bits)
-      SETTING(log_scale_enable)
-      SETTING(log_scale_shift)
-      SETTING(quantize_dynamic_scale_enable)
-      SETTING(quantize_dynamic_scale_range_db);
+          SETTING(sample_rate_hz) SETTING(dc_notch_filter_enable) SETTING(dc_notch_filter_coefficient)
+              SETTING(window_size) SETTING(window_step) SETTING(filterbank_n_channels)
+                  SETTING(filterbank_upper_band_limit) SETTING(filterbank_lower_band_limit)
+                      SETTING(activity_detection_enable) SETTING(activity_detection_alpha_a)
+                          SETTING(activity_detection_alpha_b) SETTING(activity_detection_arm_threshold)
+                              SETTING(activity_detection_trip_threshold) SETTING(noise_reduction_enable)
+                                  SETTING(noise_reduction_smoothing_bits) SETTING(noise_reduction_even_smoothing)
+                                      SETTING(noise_reduction_odd_smoothing)
+                                          SETTING(noise_reduction_min_signal_remaining) SETTING(pcan_enable)
+                                              SETTING(pcan_strength) SETTING(pcan_offset) SETTING(pcan_gain_bits)
+                                                  SETTING(log_scale_enable) SETTING(log_scale_shift)
+                                                      SETTING(quantize_dynamic_scale_enable)
+                                                          SETTING(quantize_dynamic_scale_range_db);
 #undef SETTING
 
   nb::class_<Frontend>(m, "Frontend")
@@ -207,8 +199,7 @@ NB_MODULE(_frontend, m) {
       .def("frames_after", &Frontend::frames_after, "n_samples"_a)
       .def("process", &Frontend::process, "samples"_a.noconvert(), "features"_a.noconvert())
       .def("activity_was_detected", &Frontend::activity_was_detected)
-      .def("process_clips", &Frontend::process_clips, "clips"_a.noconvert(), "features"_a.noconvert(),
-           "threads"_a = 1);
+      .def("process_clips", &Frontend::process_clips, "clips"_a.noconvert(), "features"_a.noconvert(), "threads"_a = 1);
 
   m.def("quantize", &quantize, "settings"_a, "features"_a.noconvert(), "output"_a.noconvert());
 }

@@ -1,8 +1,8 @@
 /* Real FFT in 16-bit fixed point: a complex FFT of half the length over the sample pairs, then a split.
  *
- * Radix 4, decimation in time; where the length asks for it, radix 2 first. Each butterfly divides its inputs by its radix
- * (as a rounded multiplication with 32767 / radix), so the result is scaled by 1 / length. The order of the stages and
- * every rounding are those of the 16-bit kissfft inside TensorFlow's op.
+ * Radix 4, decimation in time; where the length asks for it, radix 2 first. Each butterfly divides its inputs by its
+ * radix (as a rounded multiplication with 32767 / radix), so the result is scaled by 1 / length. The order of the
+ * stages and every rounding are those of the 16-bit kissfft inside TensorFlow's op.
  */
 #include "mltk_fe_stages.h"
 
@@ -74,28 +74,47 @@ static void first_stage_2(const mltk_fe_fft_tables *tables, const int16_t *MLTK_
   }
 }
 
+/* The first butterfly of a group: its twiddles are 1, and a multiplication with their 32767 rounds to nothing. */
+static inline void butterfly_4_plain(mltk_fe_complex *p, uint32_t m) {
+  int lane;
+  for (lane = 0; lane < MLTK_FE_LANES; ++lane) {
+    int32_t re[4], im[4];
+    uint32_t i;
+    for (i = 0; i < 4; ++i) {
+      re[i] = scale(p[i * m].re[lane], DIVIDE_BY_4);
+      im[i] = scale(p[i * m].im[lane], DIVIDE_BY_4);
+    }
+    combine_4(p, m, lane, re, im);
+  }
+}
+
+static inline void butterfly_4(mltk_fe_complex *p, uint32_t m, const mltk_fe_twiddle *twiddles) {
+  int lane;
+  for (lane = 0; lane < MLTK_FE_LANES; ++lane) {
+    int32_t re[4], im[4];
+    uint32_t i;
+    re[0] = scale(p[0].re[lane], DIVIDE_BY_4);
+    im[0] = scale(p[0].im[lane], DIVIDE_BY_4);
+    for (i = 1; i < 4; ++i) {
+      const mltk_fe_twiddle w = twiddles[(i - 1) * m];
+      const int32_t x = scale(p[i * m].re[lane], DIVIDE_BY_4);
+      const int32_t y = scale(p[i * m].im[lane], DIVIDE_BY_4);
+      re[i] = (x * w.re - y * w.im + (1 << 14)) >> 15;
+      im[i] = (x * w.im + y * w.re + (1 << 14)) >> 15;
+    }
+    combine_4(p, m, lane, re, im);
+  }
+}
+
 /* One radix-4 stage: butterflies over points that lie m apart. */
 static void stage_4(uint32_t half, uint32_t m, const mltk_fe_twiddle *MLTK_FE_RESTRICT twiddles,
                     mltk_fe_complex *MLTK_FE_RESTRICT z) {
   uint32_t group, k;
-  int lane;
   for (group = 0; group < half; group += 4 * m) {
     mltk_fe_complex *const p = z + group;
-    for (k = 0; k < m; ++k) {
-      for (lane = 0; lane < MLTK_FE_LANES; ++lane) {
-        int32_t re[4], im[4];
-        int i;
-        re[0] = scale(p[k].re[lane], DIVIDE_BY_4);
-        im[0] = scale(p[k].im[lane], DIVIDE_BY_4);
-        for (i = 1; i < 4; ++i) {
-          const mltk_fe_twiddle w = twiddles[(uint32_t)(i - 1) * m + k];
-          const int32_t x = scale(p[k + (uint32_t)i * m].re[lane], DIVIDE_BY_4);
-          const int32_t y = scale(p[k + (uint32_t)i * m].im[lane], DIVIDE_BY_4);
-          re[i] = (x * w.re - y * w.im + (1 << 14)) >> 15;
-          im[i] = (x * w.im + y * w.re + (1 << 14)) >> 15;
-        }
-        combine_4(p + k, m, lane, re, im);
-      }
+    butterfly_4_plain(p, m);
+    for (k = 1; k < m; ++k) {
+      butterfly_4(p + k, m, twiddles + k);
     }
   }
 }

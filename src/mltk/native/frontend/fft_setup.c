@@ -25,7 +25,8 @@ uint32_t mltk_fe_fft_first_radix(uint32_t half) {
   return half == 2 ? 2u : 4u;
 }
 
-/* Position `p` of the output of the first stage's butterflies, read digit by digit from the last stage to the second. */
+/* Position `p` of the output of the first stage's butterflies, read digit by digit from the last stage to the second.
+ */
 static uint32_t source_of(uint32_t p, uint32_t half, uint32_t first_radix) {
   uint32_t width = half;
   uint32_t weight = 1;

@@ -10,7 +10,8 @@ typedef struct {
   float spacing;
 } mel_scale;
 
-/* The upper edge of interval `i`: channel i's centre counted from -1, so that centre(0) is the first channel's start. */
+/* The upper edge of interval `i`: channel i's centre counted from -1, so that centre(0) is the first channel's start.
+ */
 static float centre(const mel_scale *scale, uint32_t i) {
   const float distance = scale->spacing * (float)(i + 1);
   return scale->lowest + distance;

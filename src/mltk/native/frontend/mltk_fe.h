@@ -69,9 +69,9 @@ typedef struct {
 } mltk_fe_window_tables;
 
 typedef struct {
-  uint32_t half;               /* complex points: half the real length, a power of two >= 2 */
-  uint32_t first_radix;        /* 4, or 2 where `half` is no power of 4 */
-  const uint16_t *order;       /* [half / first_radix] first point of each first butterfly */
+  uint32_t half;                   /* complex points: half the real length, a power of two >= 2 */
+  uint32_t first_radix;            /* 4, or 2 where `half` is no power of 4 */
+  const uint16_t *order;           /* [half / first_radix] first point of each first butterfly */
   const mltk_fe_twiddle *twiddles; /* for each further radix-4 stage of width m: [3][m] */
   const mltk_fe_twiddle *split;    /* [half / 2] to part the even and odd samples' spectra */
 } mltk_fe_fft_tables;
@@ -96,7 +96,7 @@ typedef struct {
 typedef struct {
   uint32_t enable;
   uint32_t smoothing_bits;
-  uint32_t smoothing[2]; /* Q14, of even and odd channels */
+  uint32_t smoothing[2];         /* Q14, of even and odd channels */
   uint32_t min_signal_remaining; /* Q14 */
 } mltk_fe_noise_tables;
 
@@ -146,14 +146,14 @@ typedef struct {
 
 typedef struct {
   mltk_fe_dc_notch_state dc_notch;
-  uint32_t used;            /* samples in `history` */
-  int16_t *history;         /* [window.size] */
-  int16_t *windowed;        /* [2 * fft.half][lane], zero behind the window */
+  uint32_t used;             /* samples in `history` */
+  int16_t *history;          /* [window.size] */
+  int16_t *windowed;         /* [2 * fft.half][lane], zero behind the window */
   mltk_fe_complex *spectrum; /* [fft.half + 1] */
-  uint32_t *energy;         /* [fft.half + 1][lane] */
-  uint64_t *sums;           /* [n_channels][lane] */
-  uint32_t *signal;         /* [n_channels][lane] */
-  uint32_t *noise_estimate; /* [n_channels] */
+  uint32_t *energy;          /* [fft.half + 1][lane] */
+  uint64_t *sums;            /* [n_channels][lane] */
+  uint32_t *signal;          /* [n_channels][lane] */
+  uint32_t *noise_estimate;  /* [n_channels] */
   mltk_fe_activity_state activity;
 } mltk_fe_state;
 

@@ -41,8 +41,8 @@ static inline uint32_t mltk_fe_bit_length(uint32_t x) {
 }
 
 /* Multiply each lane's window and tell by how many bits it can be shifted up without overflow. */
-void mltk_fe_window(const mltk_fe_window_tables *tables, const int16_t *const samples[MLTK_FE_LANES],
-                    int16_t *windowed, uint32_t shift[MLTK_FE_LANES]);
+void mltk_fe_window(const mltk_fe_window_tables *tables, const int16_t *const samples[MLTK_FE_LANES], int16_t *windowed,
+                    uint32_t shift[MLTK_FE_LANES]);
 
 /* Real FFT of `windowed` shifted up by `shift`; the result is scaled by 1 / length. */
 void mltk_fe_fft(const mltk_fe_fft_tables *tables, const int16_t *windowed, const uint32_t shift[MLTK_FE_LANES],

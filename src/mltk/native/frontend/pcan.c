@@ -1,4 +1,5 @@
-/* PCAN, per-channel amplitude normalization: each channel is divided by a power of its noise estimate, then compressed. */
+/* PCAN, per-channel amplitude normalization: each channel is divided by a power of its noise estimate, then compressed.
+ */
 #include "mltk_fe_stages.h"
 
 /* The gain for a noise estimate: a table of parabolas, one for each bit length. */

@@ -1,8 +1,8 @@
 /* Hann window in fixed point, and the headroom of what it leaves. */
 #include "mltk_fe_stages.h"
 
-void mltk_fe_window(const mltk_fe_window_tables *tables, const int16_t *const samples[MLTK_FE_LANES],
-                    int16_t *windowed, uint32_t shift[MLTK_FE_LANES]) {
+void mltk_fe_window(const mltk_fe_window_tables *tables, const int16_t *const samples[MLTK_FE_LANES], int16_t *windowed,
+                    uint32_t shift[MLTK_FE_LANES]) {
   const uint32_t size = tables->size;
   const int16_t *const coefficients = tables->coefficients;
   int lane;

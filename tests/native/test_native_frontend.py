@@ -1,0 +1,144 @@
+"""The C core by itself: clean under strict warnings, and the same values under sanitizers."""
+
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mltk.frontend.generator import AudioFeatureGenerator
+from mltk.frontend.settings import AudioFeatureGeneratorSettings
+from mltk.native import SOURCE_DIR
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "frontend"))
+import frontend_cases as cases  # noqa: E402
+
+CORE = SOURCE_DIR / "frontend"
+SOURCES = sorted(CORE.glob("*.c"))
+WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
+STRICT = ["-std=c99", "-pedantic", *WARNINGS, "-ffp-contract=off"]
+SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g"]
+# In the order in which the harness reads them.
+FIELDS = """
+    sample_rate_hz dc_notch_filter_enable dc_notch_filter_coefficient window_size window_step
+    filterbank_n_channels filterbank_upper_band_limit filterbank_lower_band_limit
+    activity_detection_enable activity_detection_alpha_a activity_detection_alpha_b
+    activity_detection_arm_threshold activity_detection_trip_threshold
+    noise_reduction_enable noise_reduction_smoothing_bits noise_reduction_even_smoothing
+    noise_reduction_odd_smoothing noise_reduction_min_signal_remaining
+    pcan_enable pcan_strength pcan_offset pcan_gain_bits log_scale_enable log_scale_shift
+    quantize_dynamic_scale_enable quantize_dynamic_scale_range_db
+""".split()  # noqa: SIM905
+
+
+def compilers():
+    """Return the C compilers on the path, each once whatever its names."""
+    found = {Path(path).resolve(): name for name in ("cc", "clang", "gcc") if (path := shutil.which(name))}
+    return sorted(found.values())
+
+
+def compile_core(compiler, flags, target):
+    command = [compiler, *flags, f"-I{CORE}", *SOURCES, HERE / "frontend_harness.c", "-lm", "-o", target]
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+
+
+def pack(settings, clip, features, int8, detected):
+    fields = struct.pack("<26d", *(float(getattr(settings, name)) for name in FIELDS))
+    sizes = struct.pack("<3I", len(clip), len(features), detected)
+    return fields + sizes + clip.astype("<i2").tobytes() + features.astype("<u2").tobytes() + int8.tobytes()
+
+
+def golden_cases():
+    """TensorFlow's own values; int8 from the extension, which other tests hold to their oracle."""
+    with np.load(HERE.parent / "frontend" / "golden_frontend.npz", allow_pickle=False) as file:
+        for number, case in enumerate(json.loads(str(file["about"]))["cases"]):
+            settings = AudioFeatureGeneratorSettings(**case["settings"])
+            clip = cases.make_clip(case["kind"], settings.sample_length, case["seed"])
+            int8 = AudioFeatureGenerator(settings).process_sample(clip, np.int8)
+            yield pack(settings, clip, file[f"features_{number}"], int8, False)
+
+
+def block_cases():
+    """Random settings with the blocks that TensorFlow's op lacks, and the ends of the legal ranges."""
+    rng = np.random.default_rng(11)
+    for number in range(60):
+        settings = cases.random_blocks(cases.random_settings(rng, 150), rng)
+        if number % 5 == 0:
+            settings.filterbank_upper_band_limit = settings.sample_rate_hz / 2
+            settings.filterbank_n_channels = settings.fft_length // 2
+        if number % 7 == 0:
+            settings.window_step_ms = settings.window_size_ms
+        clip = cases.make_clip(number, settings.sample_length, 31 * number + 5)
+        generator = AudioFeatureGenerator(settings)
+        features = generator.process_sample(clip, np.uint16)
+        detected = generator.activity_was_detected()
+        yield pack(settings, clip, features, generator.process_sample(clip, np.int8), detected)
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory):
+    if sys.byteorder != "little":
+        pytest.skip("the harness reads little-endian vectors")
+    packed = [*golden_cases(), *block_cases()]
+    path = tmp_path_factory.mktemp("vectors") / "frontend.bin"
+    path.write_bytes(struct.pack("<I", len(packed)) + b"".join(packed))
+    return path, len(packed)
+
+
+@pytest.mark.parametrize("lanes", [1, 4, 8])
+@pytest.mark.parametrize("compiler", compilers())
+def test_core_under_sanitizers(vectors, tmp_path, compiler, lanes):
+    """One lane as on a chip, and several windows at once from the same source."""
+    path, count = vectors
+    target = tmp_path / "harness"
+    flags = [*STRICT, "-O1", f"-DMLTK_FE_LANES={lanes}"]
+    built = compile_core(compiler, flags + SANITIZE, target)
+    if built.returncode != 0:
+        plain = compile_core(compiler, flags, target)
+        assert plain.returncode == 0, plain.stderr
+        pytest.skip(f"{compiler} can not link the sanitizers: {built.stderr.strip().splitlines()[-1]}")
+    environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
+    run = subprocess.run([target, path], capture_output=True, text=True, check=False, env=environment)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stderr == ""
+    assert run.stdout.startswith(f"lanes {lanes} cases {count} ")
+    assert run.stdout.endswith("differing 0\n")
+
+
+@pytest.mark.skipif(not compilers(), reason="no C compiler on the path")
+def test_the_harness_sees_a_wrong_value(vectors, tmp_path):
+    path, _ = vectors
+    target = tmp_path / "harness"
+    assert compile_core(compilers()[0], [*STRICT, "-O1"], target).returncode == 0
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1  # the last int8 value
+    broken = tmp_path / "broken.bin"
+    broken.write_bytes(data)
+    run = subprocess.run([target, broken], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stdout.endswith("differing 1\n")
+
+
+@pytest.mark.skipif(
+    shutil.which("nm") is None or not compilers(), reason="no nm or no C compiler on the path"
+)
+def test_the_hot_files_need_nothing(tmp_path):
+    """No heap, no stdio, no libm and no float outside the set-up files."""
+    allowed = ("mltk_fe_", "mem", "_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail")
+    for source in SOURCES:
+        if source.name.endswith("_setup.c"):
+            continue
+        text = source.read_text()
+        assert "float" not in text, source
+        assert "double" not in text, source
+        target = tmp_path / (source.stem + ".o")
+        subprocess.run([compilers()[0], *STRICT, "-O2", "-c", source, "-o", target], check=True)
+        listing = subprocess.run(["nm", "-u", target], capture_output=True, text=True, check=True).stdout
+        for symbol in listing.split()[1::2]:
+            assert symbol.lstrip("_").startswith(allowed) or symbol in allowed, (source.name, symbol)
