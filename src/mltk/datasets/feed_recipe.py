@@ -67,7 +67,8 @@ class ClipCache:
         key = (path, sample_rate_hz)
         if key in self._samples:
             self._samples.move_to_end(key)
-            return to_float32(self._samples[key])
+            kept = self._samples[key]
+            return to_float32(kept) if kept.dtype == np.int16 else kept
         sample, rate = read_audio_file(path, return_sample_rate=True)
         sample = to_float32(resample(sample, rate, sample_rate_hz))
         self._keep(key, sample)

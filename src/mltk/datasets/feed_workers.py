@@ -5,8 +5,10 @@ loky starts them: it neither forks (TensorFlow's threads do not survive that) no
 tells when a worker dies. One pool serves all feeds of a process that want the same number of workers.
 """
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -15,8 +17,9 @@ from typing import Any, NoReturn
 from mltk.datasets.feed_recipe import CACHE_BYTES, ClipCache, Item, Recipe
 from mltk.utils.errors import AudioError, DatasetError, FrontendError, MltkError
 
-# Idle workers end by themselves after this: an interrupted parent leaves nothing behind for long.
+# Idle workers end by themselves after this; the next batch starts new ones.
 _IDLE_TIMEOUT_S = 300
+_PARENT_CHECK_S = 1.0
 # The work of a batch is one thread's; threads of BLAS or OpenMP in every worker would only get in each
 # other's way.
 _ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -43,13 +46,20 @@ class Failure:
 _worker_cache: ClipCache | None = None
 
 
-def _start_worker(cache_bytes: int) -> None:
-    """Set a worker process up. Ctrl-C reaches every process of a terminal; the parent is the one that reacts
-    to it.
-    """
+def _start_worker(cache_bytes: int, parent: int) -> None:
+    """Set a worker up. Ctrl-C reaches every process of a terminal; the parent is the one to react to it."""
     global _worker_cache  # noqa: PLW0603 - a worker's state has no other home
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _worker_cache = ClipCache(cache_bytes)
+    if os.name == "posix":
+        threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+
+
+def _end_with_parent(parent: int) -> None:
+    """End this worker when its parent was killed: an orphan is adopted by another process. (POSIX only.)"""
+    while os.getppid() == parent:
+        time.sleep(_PARENT_CHECK_S)
+    os._exit(1)
 
 
 def _run(recipe: Recipe, items: Sequence[Item], epoch: int) -> Any:
@@ -91,7 +101,7 @@ class WorkerPool:
                 max_workers=self.n_workers,
                 timeout=_IDLE_TIMEOUT_S,
                 initializer=_start_worker,
-                initargs=(CACHE_BYTES // self.n_workers,),
+                initargs=(CACHE_BYTES // self.n_workers, os.getpid()),
                 env=_ENVIRONMENT,
             )
         try:
