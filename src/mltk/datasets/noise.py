@@ -26,6 +26,9 @@ _SWING_HZ = 0.4
 _SENTENCE_S = 2.0
 _MOST_SENTENCES = 600
 
+FILES_OF_A_KIND = 2
+"""Files of each kind of noise."""
+
 BABBLE_VOICES = 5
 """Voices that talk at the same time: from about four on, no word of one can be made out."""
 
@@ -133,7 +136,7 @@ _KINDS: dict[str, Callable[[int, int], NDArray[np.float32]]] = {
 
 def write_background_noise(
     folder: str | os.PathLike[str],
-    seconds_each: float = 60.0,
+    seconds_each: float = 30.0,
     seed: int = 42,
     *,
     engines: Sequence[str] = (),
@@ -142,8 +145,9 @@ def write_background_noise(
 ) -> list[Path]:
     """Write background noise for a data set.
 
-    The files are `white.wav`, `pink.wav`, `brown.wav`, `hum.wav`, `clicks.wav` and, with a synthesizer,
-    `babble.wav`: 16-bit mono at 16 kHz. The level of each wanders slowly, over 24 dB, around one that leaves
+    The files are `white_0.wav` and `white_1.wav`, and likewise pink, brown, hum, clicks and, with a
+    synthesizer, babble: 16-bit mono at 16 kHz. There are two of a kind because data sets are split by file: a
+    kind that is in the validation set only would be a noise that training never met. The level of each wanders slowly, over 24 dB, around one that leaves
     a voice audible. The same arguments give the same bytes.
 
     Args:
@@ -165,7 +169,7 @@ def write_background_noise(
 
     """
     _check(seconds_each, seed)
-    n = max(1, round(seconds_each * SAMPLE_RATE_HZ))
+    n = FILES_OF_A_KIND * max(1, round(seconds_each * SAMPLE_RATE_HZ))
     files = []
     for kind in (*_KINDS, "babble"):
         if kind == "babble":
@@ -176,9 +180,10 @@ def write_background_noise(
             noise = _KINDS[kind](n, seed)
         rng = np.random.default_rng([seed, *kind.encode()])
         gain_db = _LEVELS_DB[kind] + _wander(n, rng)
-        file = Path(folder) / f"{kind}.wav"
-        write_audio_file(file, noise * np.power(10.0, gain_db / 20.0, dtype=np.float32), SAMPLE_RATE_HZ)
-        files.append(file)
+        noise = noise * np.power(10.0, gain_db / 20.0, dtype=np.float32)
+        for part, samples in enumerate(np.split(noise, FILES_OF_A_KIND)):
+            files.append(Path(folder) / f"{kind}_{part}.wav")
+            write_audio_file(files[-1], samples, SAMPLE_RATE_HZ)
     return files
 
 
