@@ -147,8 +147,9 @@ def write_background_noise(
 
     The files are `white_0.wav` and `white_1.wav`, and likewise pink, brown, hum, clicks and, with a
     synthesizer, babble: 16-bit mono at 16 kHz. There are two of a kind because data sets are split by file: a
-    kind that is in the validation set only would be a noise that training never met. The level of each wanders slowly, over 24 dB, around one that leaves
-    a voice audible. The same arguments give the same bytes.
+    kind that is in the validation set only would be a noise that training never met. The level of each
+    wanders slowly, over 24 dB, around one that leaves a voice audible. The same arguments give the same
+    bytes.
 
     Args:
         folder: where, such as `<data set>/_background_noise_`; made where it is missing. Other files in it
