@@ -81,7 +81,7 @@ def test_keys_of_assigned_dicts_are_checked_too(model):
 
 
 def test_far_off_key_lists_what_there_is(model):
-    with pytest.raises(ModelError, match="it takes .*monitor, factor"):
+    with pytest.raises(ModelError, match=r"it takes .*monitor, factor"):
         model.reduce_lr_on_plateau = {"zzz": 1}
 
 

@@ -137,4 +137,5 @@ def _generator(model: TrainedModel) -> Any:
         samplewise_center=normalized,
         samplewise_std_normalization=normalized,
         rescale=rescale,
+        validation_augmentation_enabled=False,
     )
