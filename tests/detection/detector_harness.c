@@ -26,7 +26,7 @@ int main(void) {
   const uint16_t n_results = (uint16_t)number();
   const unsigned long n_rows = number();
   /* From the heap and of the exact size, so that the sanitizer sees one byte too far. */
-  char(*names)[16] = malloc(config.n_classes * sizeof *names);
+  char (*names)[16] = malloc(config.n_classes * sizeof *names);
   const char **labels = malloc(config.n_classes * sizeof *labels);
   uint8_t *thresholds = malloc(config.n_classes);
   int64_t *times_ms = malloc(n_results * sizeof *times_ms);
@@ -61,7 +61,8 @@ int main(void) {
       scores[c] = (uint8_t)number();
     }
     const mltk_detector_status result = mltk_detector_update(&state, scores, time_ms, &decision);
-    printf("%d %d %d %u %u\n", (int)result, decision.is_decided, decision.is_detection, decision.class_id, decision.score);
+    printf("%d %d %d %u %u\n", (int)result, decision.is_decided, decision.is_detection, decision.class_id,
+           decision.score);
   }
   free(names);
   free(labels);

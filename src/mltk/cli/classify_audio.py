@@ -14,105 +14,117 @@ if TYPE_CHECKING:
     from mltk.detection.stream import KeywordDetector
 
 
+Model = Annotated[str, typer.Argument(help="Name or archive of a trained model, or a .tflite file.")]
+Audio = Annotated[
+    str | None,
+    typer.Option(
+        "--audio",
+        "-a",
+        metavar="FILE",
+        help="Listen to this recording of any length, format and rate instead of a microphone; '-' takes raw "
+        "samples (16 bit, little-endian, mono, the model's rate) from standard input.",
+    ),
+]
+Microphone = Annotated[
+    str | None,
+    typer.Option(
+        "--microphone", "-m", metavar="NAME", help="Which microphone: a part of its name, or its number."
+    ),
+]
+WindowDuration = Annotated[
+    int | None,
+    typer.Option(
+        "--window_duration",
+        "--window-duration",
+        metavar="MS",
+        help="Average the scores of the last MS milliseconds. Longer: fewer false ones, more missed.",
+    ),
+]
+Count = Annotated[
+    int | None,
+    typer.Option(
+        "--count",
+        "-c",
+        metavar="N",
+        help="Decide only from N results or more within that window; 0: no averaging.",
+    ),
+]
+Threshold = Annotated[
+    int | None,
+    typer.Option("--threshold", "-t", metavar="0-255", help="Report averages above this, for every class."),
+]
+Suppression = Annotated[
+    int | None,
+    typer.Option("--suppression", "-s", metavar="MS", help="Do not report the same keyword again for MS."),
+]
+Latency = Annotated[
+    int | None,
+    typer.Option(
+        "--latency", "-l", metavar="MS", help="Run the model every MS of audio; 0: at every window."
+    ),
+]
+Volume = Annotated[
+    float | None,
+    typer.Option(
+        "--volume", "-u", metavar="GAIN", help="Multiply the samples, saturating; 0: leave them alone."
+    ),
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print every result's scores to standard error.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a detection.")]
+DumpAudio = Annotated[
+    str | None,
+    typer.Option(
+        "--dump-audio",
+        "--dump_audio",
+        "-x",
+        metavar="DIR",
+        help="Write what was heard to DIR/MODEL-heard.wav.",
+    ),
+]
+DumpSpectrograms = Annotated[
+    str | None,
+    typer.Option(
+        "--dump-spectrograms",
+        "--dump_spectrograms",
+        "-z",
+        metavar="DIR",
+        help="Write a PNG of the model's input to DIR at each detection; with --verbose at each result.",
+    ),
+]
+Picture = Annotated[
+    str | None,
+    typer.Option(
+        "--picture", metavar="FILE", help="Draw the spectrogram with the detections (.png, .svg, .pdf)."
+    ),
+]
+
+
 def classify_audio(
-    model: Annotated[str, typer.Argument(help="Name or archive of a trained model, or a .tflite file.")],
+    model: Model,
     *,
-    audio: Annotated[
-        str | None,
-        typer.Option(
-            "--audio",
-            "-a",
-            metavar="FILE",
-            help="Listen to this recording of any length, format and rate instead of a microphone; "
-            "'-' takes raw samples (16 bit, little-endian, mono, the model's rate) from standard input.",
-        ),
-    ] = None,
-    microphone: Annotated[
-        str | None,
-        typer.Option(
-            "--microphone", "-m", metavar="NAME", help="Which microphone: a part of its name, or its number."
-        ),
-    ] = None,
-    window_duration: Annotated[
-        int | None,
-        typer.Option(
-            "--window_duration",
-            "--window-duration",
-            metavar="MS",
-            help="Average the scores of the last MS milliseconds. Longer: fewer false ones, more missed.",
-        ),
-    ] = None,
-    count: Annotated[
-        int | None,
-        typer.Option(
-            "--count",
-            "-c",
-            metavar="N",
-            help="Decide only from N results or more within that window; 0: no averaging.",
-        ),
-    ] = None,
-    threshold: Annotated[
-        int | None,
-        typer.Option(
-            "--threshold", "-t", metavar="0-255", help="Report averages above this, for every class."
-        ),
-    ] = None,
-    suppression: Annotated[
-        int | None,
-        typer.Option(
-            "--suppression", "-s", metavar="MS", help="Do not report the same keyword again for MS."
-        ),
-    ] = None,
-    latency: Annotated[
-        int | None,
-        typer.Option(
-            "--latency",
-            "-l",
-            metavar="MS",
-            help="Run the model every MS of audio; 0: at every window of the frontend.",
-        ),
-    ] = None,
-    volume: Annotated[
-        float | None,
-        typer.Option(
-            "--volume", "-u", metavar="GAIN", help="Multiply the samples, saturating; 0: leave them alone."
-        ),
-    ] = None,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Print every result's scores to standard error.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a detection.")] = False,
-    dump_audio: Annotated[
-        str | None,
-        typer.Option(
-            "--dump-audio",
-            "--dump_audio",
-            "-x",
-            metavar="DIR",
-            help="Write what was heard to DIR/MODEL-heard.wav.",
-        ),
-    ] = None,
-    dump_spectrograms: Annotated[
-        str | None,
-        typer.Option(
-            "--dump-spectrograms",
-            "--dump_spectrograms",
-            "-z",
-            metavar="DIR",
-            help="Write a PNG of the model's input to DIR at each detection; with --verbose at each result.",
-        ),
-    ] = None,
-    picture: Annotated[
-        str | None,
-        typer.Option(
-            "--picture", metavar="FILE", help="Draw the spectrogram with the detections (.png, .svg, .pdf)."
-        ),
-    ] = None,
+    audio: Audio = None,
+    microphone: Microphone = None,
+    window_duration: WindowDuration = None,
+    count: Count = None,
+    threshold: Threshold = None,
+    suppression: Suppression = None,
+    latency: Latency = None,
+    volume: Volume = None,
+    verbose: Verbose = False,
+    json: Json = False,
+    dump_audio: DumpAudio = None,
+    dump_spectrograms: DumpSpectrograms = None,
+    picture: Picture = None,
 ) -> None:
     """Hear keywords: prints a line such as `Heard yes (201) @4056ms` (score 0 to 255, time in the audio).
 
-    Without --audio a microphone is listened to until Ctrl-C. What the options do not say, the model's own
-    parameters do. A recording is worked through as fast as the machine can; times are those of the audio.
+    Without --audio a microphone is listened to until Ctrl-C.
+
+    What the options do not say, the model's own parameters do.
+
+    A recording is worked through as fast as the machine can; times are those of the audio.
     """
     from mltk.detection.session import SessionOutputs, listen
     from mltk.detection.stream import KeywordDetector

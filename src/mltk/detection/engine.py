@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mltk.models.loading import resolve_tflite
+from mltk.models.model import MltkModel
 from mltk.tflite.interpreter import LiteInterpreter
 from mltk.tflite.model import TfliteModel
 from mltk.utils.errors import DetectionError
 
 EngineName = Literal["litert", "tflm"]
-ModelSource = TfliteModel | bytes | str | os.PathLike[str]
+ModelSource = TfliteModel | MltkModel | bytes | str | os.PathLike[str]
 
 _INPUT_TYPES = (np.int8, np.uint16, np.float32)
 _OUTPUT_TYPES = (np.int8, np.uint8, np.float32)
@@ -23,7 +24,8 @@ class Engine:
     """A classifier with one input and one output, ready to run.
 
     Args:
-        model: a `TfliteModel`, a .tflite's bytes, or a path or name as for the command line.
+        model: a `TfliteModel`, a trained `MltkModel`, a .tflite's bytes, or a path or name as for the command
+            line.
         engine: "litert", or "tflm" for TensorFlow Lite Micro's kernels, which the device runs (Linux only).
 
     Raises:
@@ -86,7 +88,7 @@ def _load(model: ModelSource) -> tuple[TfliteModel, str]:
     if isinstance(model, bytes | bytearray):
         return TfliteModel(bytes(model)), "The model"
     data, name = resolve_tflite(model)
-    return TfliteModel(data, model), name
+    return TfliteModel(data, name if isinstance(model, MltkModel) else model), name
 
 
 def _check_type(name: str, which: str, dtype: npt.DTypeLike, known: tuple[type[np.generic], ...]) -> None:

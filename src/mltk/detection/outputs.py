@@ -32,6 +32,11 @@ def output_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
+def file_name(text: str) -> str:
+    """Return a label or a model's name, which come out of files, so that it can not lead out of a folder."""
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in text)[:64]
+
+
 @contextlib.contextmanager
 def wav_dump(
     path: str | os.PathLike[str], sample_rate_hz: int
@@ -78,9 +83,7 @@ def spectrogram_dump(folder: Path, every: bool) -> Callable[[Inference], None]:
     def write(inference: Inference) -> None:
         name = f"{inference.time_ms:09d}ms"
         if inference.detection is not None:
-            # Labels come out of files: nothing in them may lead to another folder.
-            label = "".join(c if c.isalnum() or c in "-_" else "_" for c in inference.detection.label)[:64]
-            name += f"-{label}-{inference.detection.score}"
+            name += f"-{file_name(inference.detection.label)}-{inference.detection.score}"
         if every or inference.detection is not None:
             write_window(folder / f"{name}.png", inference.features)
 

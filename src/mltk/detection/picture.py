@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,9 @@ import numpy.typing as npt
 from mltk.detection.events import Detection
 from mltk.utils.errors import DetectionError
 from mltk.utils.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # A picture needs no more columns than this; longer streams are thinned out as they grow.
 _MAX_COLUMNS = 4096
@@ -106,10 +110,7 @@ def draw_stream(
     return target
 
 
-def _mark(axes: "object", detections: Sequence[Detection], seconds: float, inches: float) -> None:
-    from matplotlib.axes import Axes
-
-    assert isinstance(axes, Axes)
+def _mark(axes: "Axes", detections: Sequence[Detection], seconds: float, inches: float) -> None:
     # A label takes about this much room; labels that would touch are left out, their lines stay.
     room = 0.75 * seconds / inches
     last = -np.inf

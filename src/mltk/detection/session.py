@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mltk.detection.events import Detection, Inference
-from mltk.detection.outputs import output_folder, spectrogram_dump, wav_dump
+from mltk.detection.outputs import file_name, output_folder, spectrogram_dump, wav_dump
 from mltk.detection.picture import SpectrogramRecorder, check_picture_path, draw_stream
 from mltk.detection.stream import KeywordDetector
 
@@ -66,7 +66,7 @@ def listen(
             detector.on_features = recorder.add
         write = None
         if outputs.audio_folder is not None:
-            path = output_folder(outputs.audio_folder) / f"{detector.name}-heard.wav"
+            path = output_folder(outputs.audio_folder) / f"{file_name(detector.name)}-heard.wav"
             write = stack.enter_context(wav_dump(path, detector.sample_rate_hz))
         detector.on_inference = _followers(outputs)
         stack.callback(getattr(blocks, "close", lambda: None))
@@ -77,7 +77,8 @@ def listen(
                     write(samples)
                 for detection in detector.feed(samples):
                     report(detection)
-                    heard.append(detection)
+                    if outputs.picture is not None:
+                        heard.append(detection)
         except KeyboardInterrupt:
             stopped = True
     if outputs.picture is not None:

@@ -31,8 +31,8 @@ class KeywordDetector:
     `sample_length_ms` are there.
 
     Args:
-        model: a `TfliteModel`, a .tflite's bytes, or a path or name as for the command line (a .tflite, an
-            archive, a model's name). Its parameters give the frontend's and the detection's settings.
+        model: a `TfliteModel`, a trained `MltkModel`, a .tflite's bytes, or a path or name as for the command
+            line. Its parameters give the frontend's and the detection's settings.
         window_duration_ms: replaces average_window_duration_ms, see `mltk.detection.settings.make_settings`.
         count: replaces minimum_count.
         threshold: replaces the thresholds, one value or one a class, 0 to 255.

@@ -1,4 +1,6 @@
 // The recognizer as a Python class: owns the memory that the C code wants from its caller.
+#include "detector.h"
+
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
@@ -10,8 +12,6 @@
 #include <string>
 #include <tuple>
 #include <vector>
-
-#include "detector.h"
 
 namespace nb = nanobind;
 
@@ -87,8 +87,8 @@ NB_MODULE(_detector, m) {
         nb::arg("minimum_count"));
   nb::class_<Recognizer>(m, "Recognizer")
       .def(nb::init<std::vector<std::string>, Scores, uint32_t, uint16_t, uint32_t, uint16_t, bool>(),
-           nb::arg("labels"), nb::arg("thresholds").noconvert(), nb::arg("average_window_ms"),
-           nb::arg("minimum_count"), nb::arg("suppression_ms"), nb::arg("n_results"), nb::arg("micro_speech"))
+           nb::arg("labels"), nb::arg("thresholds").noconvert(), nb::arg("average_window_ms"), nb::arg("minimum_count"),
+           nb::arg("suppression_ms"), nb::arg("n_results"), nb::arg("micro_speech"))
       .def("update", &Recognizer::update, nb::arg("scores").noconvert(), nb::arg("time_ms"),
            "Take scores (uint8 [classes]) at a time; return (is_decided, is_detection, class_id, average score).")
       .def("reset", &Recognizer::reset, "Forget all results and the previous detection.");

@@ -69,7 +69,8 @@ typedef struct {
 } mltk_detector_decision;
 
 /* How many result slots a detector needs whose results come interval_ms apart (0 counts as 1), with one to spare for a
- * clock that trembles. The caller provides int64_t[n] and uint8_t[n * n_classes]. Returns 0 if that is more than 65535. */
+ * clock that trembles. The caller provides int64_t[n] and uint8_t[n * n_classes]. Returns 0 if that is more than 65535.
+ */
 uint16_t mltk_detector_results_needed(uint32_t average_window_ms, uint32_t interval_ms, uint16_t minimum_count);
 
 /* Set a detector up. config, times_ms and scores must outlive it; the memory need not be cleared. */
