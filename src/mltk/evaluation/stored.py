@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mltk.evaluation.folder import samples_of_folder
 from mltk.evaluation.samples import Samples, collect
 from mltk.models.archive import ModelArchive
+from mltk.models.mixins.audio_dataset import AudioDatasetMixin
 from mltk.models.model import MltkModel
 from mltk.utils.errors import ArchiveError, MltkError, ModelError
 from mltk.utils.logging import get_mltk_logger
@@ -66,6 +68,8 @@ def validation_samples(model: MltkModel, dataset: str | None = None, per_class: 
                 "Scoring the clips that the training kept apart (%s)", validation_file(model)
             )
             return samples.at_most(per_class)
+    elif isinstance(model, AudioDatasetMixin) and not _loads_itself(model):
+        return samples_of_folder(model, dataset, per_class)
     load_dataset = getattr(model, "load_dataset", None)
     if load_dataset is None:
         raise ModelError(
@@ -88,6 +92,11 @@ def validation_samples(model: MltkModel, dataset: str | None = None, per_class: 
         return collect(loaded.validation).at_most(per_class)
     finally:
         model.unload_dataset()  # type: ignore[attr-defined]
+
+
+def _loads_itself(model: AudioDatasetMixin) -> bool:
+    """Tell whether the model's data set turns recordings into features by its own code."""
+    return callable(getattr(model.dataset, "load_dataset", None))
 
 
 @contextlib.contextmanager
