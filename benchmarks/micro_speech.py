@@ -19,6 +19,9 @@ from pathlib import Path
 
 from real_words import lay_out
 
+from mltk.audio.read import read_audio_file
+from mltk.audio.write import write_audio_file
+
 MODEL = "tflite_micro_speech"
 CLASSES = ["yes", "no", "_unknown_", "_silence_"]
 REFERENCE = {
@@ -54,12 +57,14 @@ def scores(folder: Path, dataset: Path, *, tflite: bool = True) -> dict[str, flo
 
 
 def noise_folder(test: Path) -> Path:
-    """Make a folder with nothing but the noise recordings kept apart, in pieces of a second by the evaluation."""
-    only = test.parent / "test_noise" / "_background_noise_"
-    only.parent.mkdir(exist_ok=True)
-    if not only.is_symlink():
-        only.symlink_to(test / "_background_noise_")
-    return only.parent
+    """Cut the noise recordings kept apart into pieces of a second, in a folder to score as _silence_."""
+    pieces = test.parent / "test_noise" / "_silence_"
+    for recording in sorted((test / "_background_noise_").iterdir()):
+        samples, rate_hz = read_audio_file(recording, return_numpy=True, return_sample_rate=True)
+        for number in range(len(samples) // rate_hz):
+            piece = samples[number * rate_hz : (number + 1) * rate_hz]
+            write_audio_file(str(pieces / f"{recording.stem}_{number}.wav"), piece, rate_hz)
+    return pieces.parent
 
 
 def words_folder(test: Path) -> Path:

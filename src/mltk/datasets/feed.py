@@ -45,8 +45,9 @@ class ParallelAudioDataGenerator:
         offset_range, trim_threshold_db, noise_colors, noise_color_range, loudness_range, speed_range,
             pitch_range, vtlp_range, bg_noise_range: see `Augmentation`.
         bg_noise_dir: folder of background noises, below the data set's folder or an own path.
-        warmup_ms: noise before each clip whose features are dropped, so that the noise reduction and gain
-            control have the state of a running stream when the word begins.
+        warmup_ms: noise before each training clip whose features are dropped: up to so much, another length
+            each time, so that the noise reduction and gain control are met in every state between that of a
+            single clip and that of a running stream.
         seed: used where `feed` is not given one.
 
     Raises:
@@ -193,7 +194,7 @@ class ParallelAudioDataGenerator:
             center=self.samplewise_center,
             scale=self.samplewise_std_normalization,
             rescale=self.rescale,
-            warmup_ms=self.warmup_ms,
+            warmup_ms=self.warmup_ms if training else 0,
         )
         return Feed(
             recipe,

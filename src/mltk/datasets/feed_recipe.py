@@ -120,7 +120,7 @@ class Recipe:
         center: subtract each spectrogram's mean.
         scale: divide each spectrogram by its standard deviation + 1e-6.
         rescale: multiply by this at last.
-        warmup_ms: audio before the clip whose features are dropped.
+        warmup_ms: the longest audio before the clip whose features are dropped; each clip draws its own length.
 
     """
 
@@ -178,18 +178,18 @@ class Recipe:
         rng = np.random.default_rng((self.seed, epoch, item.index))
         rate = self.frontend_settings.sample_rate_hz
         noises = _Noises(self.noise_paths, rate, cache)
-        if item.path is None:
-            return make_silence(length, self.augmentation, rng, noises)
         out_length = self.frontend_settings.sample_length
-        return augment(
-            cache.get(item.path, rate),
-            rate,
-            self.augmentation,
-            rng,
-            noises,
-            out_length=out_length,
-            lead_in=length - out_length,
-        )
+        lead_in = length - out_length
+        if item.path is None:
+            sample = make_silence(length, self.augmentation, rng, noises)
+        else:
+            clip = cache.get(item.path, rate)
+            sample = augment(
+                clip, rate, self.augmentation, rng, noises, out_length=out_length, lead_in=lead_in
+            )
+        # Digital silence leaves the frontend as it was made: a shorter warm-up in a row of the same length.
+        sample[: rng.integers(lead_in + 1)] = 0.0
+        return sample
 
     def _settings_with_warmup(self) -> Any:
         if not self.warmup_ms:

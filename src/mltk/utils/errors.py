@@ -55,3 +55,8 @@ class MissingExtraError(MltkError, ImportError):
     def __init__(self, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs the extra '{extra}': pip install 'mltk-audio[{extra}]'")
         self.extra = extra
+        self.purpose = purpose
+
+    def __reduce__(self) -> tuple[type["MissingExtraError"], tuple[str, str]]:
+        """Let the error come back from a worker process."""
+        return MissingExtraError, (self.extra, self.purpose)
