@@ -22,7 +22,6 @@ _HOMES = {
     "load_mltk_model": "mltk.models.loading",
     "profile_model": "mltk.profiling.profile",
     "quantize_model": "mltk.training.quantize",
-    "summarize_model": "mltk.models.summary",
     "train_model": "mltk.training.train",
 }
 
