@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mltk.frontend.generator import AudioFeatureGenerator
-from mltk.frontend.native import native_frontend
+from mltk.frontend.native import native_frontend, native_settings
 from mltk.frontend.settings import SETTINGS, AudioFeatureGeneratorSettings
 from mltk.utils.errors import FrontendError, MltkError
 
@@ -243,8 +243,6 @@ def test_the_core_refuses_by_itself():
     """Python's checks come first; the C core has its own, for a chip that has no Python."""
     from mltk.native._frontend import Frontend
 
-    from mltk.frontend.native import native_settings
-
     for name, value in (
         ("window_size", 2),
         ("window_size", 2**32 - 1),
@@ -270,4 +268,4 @@ def test_the_core_refuses_by_itself():
         setattr(native, name, value)
         with pytest.raises(ValueError, match=r"illegal|out of range"):
             Frontend(native)
-    native_frontend(AudioFeatureGeneratorSettings())
+    native_frontend(native_settings(AudioFeatureGeneratorSettings()))

@@ -189,9 +189,9 @@ def test_batches_of_none_and_bad_thread_counts():
 
 def test_the_binding_itself_refuses_what_would_read_outside():
     """The checks above are sentences for people; these keep the process alive."""
-    from mltk.frontend.native import native_frontend
+    from mltk.frontend.native import native_frontend, native_settings
 
-    native = native_frontend(make_settings())
+    native = native_frontend(native_settings(make_settings()))
     good = np.zeros((1, 16000), np.int16)
     with pytest.raises(ValueError, match="shape"):
         native.process_clips(good, np.zeros((1, 97, 40), np.uint16))

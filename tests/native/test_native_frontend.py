@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -129,12 +130,13 @@ def test_the_harness_sees_a_wrong_value(vectors, tmp_path):
     shutil.which("nm") is None or not compilers(), reason="no nm or no C compiler on the path"
 )
 def test_the_hot_files_need_nothing(tmp_path):
-    """No heap, no stdio, no libm and no float outside the set-up files."""
+    """No heap, no C library, no libm and no float outside the set-up files."""
     allowed = ("mltk_fe_", "mem", "_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail")
     for source in SOURCES:
         if source.name.endswith("_setup.c"):
             continue
         text = source.read_text()
+        assert set(re.findall(r"#include (\S+)", text)) <= {'"mltk_fe.h"', '"mltk_fe_stages.h"'}
         assert "float" not in text, source
         assert "double" not in text, source
         target = tmp_path / (source.stem + ".o")

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mltk.audio.convert import to_int16
-from mltk.frontend.native import native_frontend
-from mltk.frontend.quantize import describe, to_int8
+from mltk.frontend.native import native_frontend, native_settings
+from mltk.frontend.quantize import describe, scale_to_int8
 from mltk.frontend.settings import AudioFeatureGeneratorSettings
 from mltk.utils.errors import FrontendError
 
@@ -37,7 +37,8 @@ class AudioFeatureGenerator:
         """
         self.settings = settings.copy()
         self._shape = self.settings.spectrogram_shape
-        self._native = native_frontend(self.settings)
+        self._native_settings = native_settings(self.settings)
+        self._native = native_frontend(self._native_settings)
         self._clip_activity = False
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -129,7 +130,9 @@ class AudioFeatureGenerator:
         features = np.empty((len(clips), *self._shape), np.uint16)
         if self._native.process_clips(clips, features, threads):
             self._clip_activity = True
-        return to_int8(features, self.settings) if wanted == np.int8 else features.astype(wanted, copy=False)
+        if wanted == np.int8:
+            return scale_to_int8(features, self._native_settings)
+        return features.astype(wanted, copy=False)
 
     def _samples(self, samples: NDArray[Any], what: str, shape: tuple[int | None, ...]) -> NDArray[np.int16]:
         """Check an array of samples and return it as contiguous int16."""

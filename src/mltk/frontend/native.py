@@ -6,6 +6,9 @@ from mltk.frontend.settings import SETTINGS, AudioFeatureGeneratorSettings
 from mltk.native._frontend import Frontend, Settings
 from mltk.utils.errors import FrontendError
 
+# The core takes times in samples, not in ms.
+_NAMES = [name for name in SETTINGS if hasattr(Settings, name)]
+
 
 def native_settings(settings: AudioFeatureGeneratorSettings) -> Any:
     """Return the C core's settings.
@@ -18,20 +21,22 @@ def native_settings(settings: AudioFeatureGeneratorSettings) -> Any:
     native = Settings()
     native.window_size = settings.window_size
     native.window_step = settings.window_step
-    for name in SETTINGS:
-        if hasattr(native, name):
-            setattr(native, name, getattr(settings, name))
+    for name in _NAMES:
+        setattr(native, name, getattr(settings, name))
     return native
 
 
-def native_frontend(settings: AudioFeatureGeneratorSettings) -> Any:
+def native_frontend(settings: Any) -> Any:
     """Return the C core's frontend, its tables computed and its stream at rest.
+
+    Args:
+        settings: the C core's settings.
 
     Raises:
         FrontendError: a setting is outside its legal range.
 
     """
     try:
-        return Frontend(native_settings(settings))
+        return Frontend(settings)
     except ValueError as error:
         raise FrontendError(f"The frontend can not be set up: {error}") from error

@@ -1,5 +1,7 @@
 """uint16 features to the int8 that a quantized model takes."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,7 +36,11 @@ def to_int8(features: NDArray[np.uint16], settings: AudioFeatureGeneratorSetting
         raise FrontendError(
             f"Features must be uint16 [frames, channels] or [n, frames, channels], not {describe(features)}"
         )
-    native = native_settings(settings)
+    return scale_to_int8(features, native_settings(settings))
+
+
+def scale_to_int8(features: NDArray[np.uint16], native: Any) -> NDArray[np.int8]:
+    """Do `to_int8` with the C core's settings, for callers that keep them."""
     output = np.empty(features.shape, np.int8)
     source = np.ascontiguousarray(features)
     for one, result in [(source, output)] if features.ndim == 2 else zip(source, output, strict=True):

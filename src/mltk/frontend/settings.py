@@ -194,7 +194,13 @@ class AudioFeatureGeneratorSettings(dict[str, Any]):
 
     def copy(self) -> "AudioFeatureGeneratorSettings":
         """Return a deep copy."""
-        return copy.deepcopy(self)
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "AudioFeatureGeneratorSettings":
+        # All entries are already converted: no need to start from the defaults and check each again.
+        result = type(self).__new__(type(self))
+        dict.update(result, copy.deepcopy(dict(self), memo))
+        return result
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         return AudioFeatureGeneratorSettings, (dict(self),)

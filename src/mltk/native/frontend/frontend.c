@@ -1,6 +1,4 @@
 /* The whole chain, for a stream and for a clip. */
-#include <string.h>
-
 #include "mltk_fe_stages.h"
 
 static size_t aligned(size_t bytes) { return (bytes + MLTK_FE_ALIGNMENT - 1) & ~(size_t)(MLTK_FE_ALIGNMENT - 1); }
@@ -25,6 +23,7 @@ mltk_fe_status mltk_fe_init(const mltk_fe_tables *tables, void *memory, size_t b
   const size_t channels = tables != NULL ? tables->filterbank.n_channels : 0;
   const size_t bins = tables != NULL ? (size_t)tables->fft.half + 1 : 0;
   uint8_t *free_memory = memory;
+  size_t i;
   if (tables == NULL || memory == NULL || state == NULL) {
     return MLTK_FE_ERROR_NULL;
   }
@@ -39,17 +38,25 @@ mltk_fe_status mltk_fe_init(const mltk_fe_tables *tables, void *memory, size_t b
   state->signal = take(&free_memory, channels * MLTK_FE_LANES * sizeof(uint32_t));
   state->noise_estimate = take(&free_memory, channels * sizeof(uint32_t));
   /* The FFT reads zeros behind the window; nothing writes there. */
-  memset(state->windowed, 0, 2 * (size_t)tables->fft.half * MLTK_FE_LANES * sizeof(int16_t));
+  for (i = 0; i < 2 * (size_t)tables->fft.half * MLTK_FE_LANES; ++i) {
+    state->windowed[i] = 0;
+  }
   mltk_fe_reset(tables, state);
   return MLTK_FE_OK;
 }
 
 void mltk_fe_reset(const mltk_fe_tables *tables, mltk_fe_state *state) {
+  uint32_t channel;
   state->dc_notch.input = 0;
   state->dc_notch.output = 0;
   state->used = 0;
-  memset(state->noise_estimate, 0, tables->filterbank.n_channels * sizeof(uint32_t));
-  memset(&state->activity, 0, sizeof(state->activity));
+  for (channel = 0; channel < tables->filterbank.n_channels; ++channel) {
+    state->noise_estimate[channel] = 0;
+  }
+  state->activity.fast = 0;
+  state->activity.slow = 0;
+  state->activity.armed = 0;
+  state->activity.tripped = 0;
 }
 
 /* Features of `n` (1 to MLTK_FE_LANES) windows that start `window.step` samples apart. */
@@ -89,6 +96,7 @@ int mltk_fe_process(const mltk_fe_tables *tables, mltk_fe_state *state, const in
   const uint32_t step = tables->window.step;
   const size_t missing = size - state->used;
   const size_t taken = n_samples < missing ? n_samples : missing;
+  uint32_t i;
   mltk_fe_dc_notch(tables, state, samples, taken, state->history + state->used);
   state->used += (uint32_t)taken;
   *n_taken = taken;
@@ -96,7 +104,9 @@ int mltk_fe_process(const mltk_fe_tables *tables, mltk_fe_state *state, const in
     return 0;
   }
   process_windows(tables, state, state->history, 1, features);
-  memmove(state->history, state->history + step, (size - step) * sizeof(int16_t));
+  for (i = 0; i < size - step; ++i) {
+    state->history[i] = state->history[i + step];
+  }
   state->used = size - step;
   return 1;
 }
