@@ -5,8 +5,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from detection_models import loud_model, noise_bursts
 
 from mltk.detection.microphone import find_microphone, microphone_blocks
+from mltk.detection.session import SessionOutputs, listen
+from mltk.detection.stream import KeywordDetector
 from mltk.utils.errors import DeviceError
 
 DEVICES = [
@@ -74,6 +77,23 @@ def test_ctrl_c_closes_the_device():
     with pytest.raises(KeyboardInterrupt):
         stream.throw(KeyboardInterrupt)
     assert fake.closed == 1
+
+
+def test_a_session_with_a_microphone_ends_with_ctrl_c(tmp_path):
+    audio = noise_bursts(3)
+    fake = FakeSoundDevice(np.split(audio, len(audio) // 800))
+    detector = KeywordDetector(loud_model())
+    events = []
+
+    def hear(event):
+        events.append(event)
+        raise KeyboardInterrupt
+
+    outputs = SessionOutputs(audio_folder=tmp_path)
+    assert listen(detector, microphone_blocks(16000, None, fake), hear, outputs), "stopped by Ctrl-C"
+    assert fake.closed == 1
+    assert events == KeywordDetector(loud_model()).feed(audio)[:1]
+    assert [path.name for path in tmp_path.iterdir()] == ["loud-heard.wav"]
 
 
 @pytest.mark.parametrize(

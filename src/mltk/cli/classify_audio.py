@@ -169,7 +169,6 @@ def _blocks(
     from mltk.detection.microphone import microphone_blocks
     from mltk.detection.sources import file_blocks, raw_blocks
     from mltk.utils.errors import AudioError
-    from mltk.utils.logging import get_mltk_logger
 
     if audio == "-":
         if sys.stdin.isatty():
@@ -177,7 +176,6 @@ def _blocks(
         return raw_blocks(sys.stdin.buffer, detector.sample_rate_hz)
     if audio is not None:
         return file_blocks(audio, detector.sample_rate_hz)
-    get_mltk_logger().info("Listening for %s, stop with Ctrl-C", ", ".join(detector.labels))
     return microphone_blocks(detector.sample_rate_hz, microphone)
 
 

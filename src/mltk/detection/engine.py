@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from mltk.detection.events import printable
 from mltk.models.loading import resolve_tflite
 from mltk.models.model import MltkModel
 from mltk.tflite.interpreter import LiteInterpreter
@@ -82,11 +83,10 @@ def to_scores(output: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 
 
 def _load(model: ModelSource) -> tuple[TfliteModel, str]:
-    if isinstance(model, TfliteModel):
-        name = str(model.parameters.get("name") or (Path(model.path).stem if model.path else "The model"))
-        return model, name
-    if isinstance(model, bytes | bytearray):
-        return TfliteModel(bytes(model)), "The model"
+    if isinstance(model, TfliteModel | bytes):
+        tflite = TfliteModel(model) if isinstance(model, bytes) else model
+        stem = Path(tflite.path).stem if tflite.path else "The model"
+        return tflite, printable(str(tflite.parameters.get("name") or stem))
     data, name = resolve_tflite(model)
     return TfliteModel(data, name if isinstance(model, MltkModel) else model), name
 

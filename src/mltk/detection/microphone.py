@@ -120,6 +120,7 @@ def microphone_blocks(
         )
         with contextlib.closing(stream):
             stream.start()
+            get_mltk_logger().info("Listening to the microphone %s, stop with Ctrl-C", name or "(default)")
             yield from _until_gone(stream, blocks, losses)
     except sounddevice.PortAudioError as error:
         raise DeviceError(
