@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,13 @@ ModelSource = TfliteModel | MltkModel | bytes | str | os.PathLike[str]
 
 _INPUT_TYPES = (np.int8, np.uint16, np.float32)
 _OUTPUT_TYPES = (np.int8, np.uint8, np.float32)
+
+
+class Interpreter(Protocol):
+    """What runs a graph."""
+
+    def run(self, *values: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        """Return the graph's outputs for its inputs."""
 
 
 class Engine:
@@ -50,7 +57,7 @@ class Engine:
         self.n_classes = int(np.prod(result.shape))
         _check_type(self.name, "input", given.dtype, _INPUT_TYPES)
         _check_type(self.name, "output", result.dtype, _OUTPUT_TYPES)
-        self._run = _runner(tflite, engine)
+        self._interpreter = _interpreter(tflite, engine)
 
     def scores(self, features: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         """Run the model on one window.
@@ -63,8 +70,8 @@ class Engine:
             uint8 [classes]: int8 outputs + 128, float outputs * 255 truncated, uint8 outputs as they are.
 
         """
-        output = self._run(features.reshape(self._input_shape)).reshape(-1)
-        return to_scores(output)
+        output = self._interpreter.run(features.reshape(self._input_shape))[0]
+        return to_scores(output.reshape(-1))
 
 
 def to_scores(output: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
@@ -97,19 +104,11 @@ def _check_type(name: str, which: str, dtype: npt.DTypeLike, known: tuple[type[n
         raise DetectionError(f"{name} has an {which} of {np.dtype(dtype)}: a detector knows {kinds}")
 
 
-def _runner(tflite: TfliteModel, engine: str) -> Any:
+def _interpreter(tflite: TfliteModel, engine: str) -> Interpreter:
     if engine == "litert":
-        interpreter = LiteInterpreter(tflite.flatbuffer_data)
-        return lambda values: interpreter.run(values)[0]
+        return LiteInterpreter(tflite.flatbuffer_data)
     if engine == "tflm":
-        from mltk.tflite.micro import TfliteMicro
+        from mltk.tflite.micro import MicroInterpreter
 
-        model = TfliteMicro.load_tflite_model(tflite)
-
-        def run(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-            model.input(value=values)
-            model.invoke()
-            return np.asarray(model.output())
-
-        return run
+        return MicroInterpreter(tflite.flatbuffer_data)
     raise DetectionError(f"Engine {engine!r} is unknown: use 'litert' or 'tflm'")
