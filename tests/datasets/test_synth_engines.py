@@ -10,7 +10,7 @@ import pytest
 
 from mltk.datasets.synthesis import VoiceSettings, synthesize_words
 from mltk.datasets.synthesis import pool as pool_module
-from mltk.datasets.synthesis.interface import Request
+from mltk.datasets.synthesis.interface import HELD_OUT, Request, pick_speaker
 from mltk.datasets.synthesis.pool import deal, speak_blocks
 from mltk.utils.errors import DatasetError
 
@@ -22,8 +22,8 @@ class Beeper:
 
     name = "beeper"
 
-    def speakers(self, language: str) -> list[str]:
-        return ["low", "high", "kept"]
+    def speakers(self, language: str) -> dict[str, float]:
+        return {"low": 1.0, "high": 3.0, "kept": 1.0}
 
     def held_out(self) -> frozenset[str]:
         return frozenset({"kept"})
@@ -86,6 +86,15 @@ def test_a_class_of_the_users_own_speaks(kind, tmp_path):
     rows = rows_of(tmp_path)
     assert {row["speaker_name"] for row in rows} == {"low", "high"}  # never the one that is held out
     assert all(0.4 <= float(row["seconds"]) <= 1.0 for row in rows)
+
+
+def test_speakers_are_drawn_by_their_weight():
+    rng = np.random.default_rng(0)
+    drawn = [pick_speaker(Beeper(), rng, "en", None) for _ in range(2000)]
+    assert drawn.count("high") / len(drawn) == pytest.approx(0.75, abs=0.03)
+    assert set(drawn) == {"low", "high"}
+    assert {pick_speaker(Beeper(), rng, "en", HELD_OUT) for _ in range(50)} == {"kept"}
+    assert pick_speaker(Beeper(), rng, "en", "low") == "low"
 
 
 @pytest.mark.parametrize(

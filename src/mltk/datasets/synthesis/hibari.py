@@ -38,11 +38,11 @@ class HibariSynthesizer:
             raise MissingExtraError("synth", "Speaking with hibari") from error
         self._voice: Any = Hibari(voice="heart", threads=1)
 
-    def speakers(self, language: str) -> list[str]:
-        """Return one speaker for each pitch."""
+    def speakers(self, language: str) -> dict[str, float]:
+        """Return one speaker for each pitch, each as often."""
         if language.lower() not in {"en", "en-us"}:
             raise DatasetError(f"hibari speaks English only, not '{language}': take the engine espeak")
-        return [f"heart{step}" for step in _STEPS]
+        return {f"heart{step}": 1.0 for step in _STEPS}
 
     def held_out(self) -> frozenset[str]:
         """Return two pitches that data sets leave out."""
@@ -50,7 +50,7 @@ class HibariSynthesizer:
 
     def draw(self, rng: np.random.Generator, language: str, speaker: str) -> VoiceSettings:
         """Draw the pace and, within 2 %, the pitch."""
-        known = self.speakers(language)
+        known = list(self.speakers(language))
         if speaker not in known:
             raise DatasetError(f"hibari has no speaker '{speaker}': take one of {', '.join(known)}")
         step = _STEPS[known.index(speaker)]

@@ -1,7 +1,6 @@
 """What a synthesizer is to the rest of the package, and the records that travel between its stages."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,8 +43,10 @@ class Synthesizer(Protocol):
 
     name: str
 
-    def speakers(self, language: str) -> list[str]:
-        """Return the person-like voices for a language, always in the same order.
+    def speakers(self, language: str) -> dict[str, float]:
+        """Return the person-like voices for a language, in the same order each time, with their weights.
+
+        A speaker of weight 2 is drawn twice as often as one of weight 1.
 
         Raises:
             DatasetError: the language is unknown to this synthesizer.
@@ -140,5 +141,7 @@ def pick_speaker(
     if wanted is not None and wanted != HELD_OUT:
         return wanted
     held = synthesizer.held_out()
-    pool: Sequence[str] = [s for s in synthesizer.speakers(language) if (s in held) == (wanted == HELD_OUT)]
-    return pool[int(rng.integers(len(pool)))]
+    weights = synthesizer.speakers(language)
+    pool = [speaker for speaker in weights if (speaker in held) == (wanted == HELD_OUT)]
+    steps = np.cumsum([weights[speaker] for speaker in pool])
+    return pool[int(np.searchsorted(steps, rng.uniform(0.0, steps[-1]), side="right"))]
