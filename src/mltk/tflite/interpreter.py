@@ -1,43 +1,24 @@
 """LiteRT (`ai_edge_litert`), kept to what `TfliteModel` needs of it: arrays in, arrays out, one error."""
 
 import contextlib
-import os
-import sys
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mltk.tflite.convert_quiet import quiet_native
 from mltk.utils.errors import TfliteError
 from mltk.utils.logging import get_mltk_logger
 
 
 @contextlib.contextmanager
-def native_messages_to_log() -> Iterator[None]:
-    """Send what C++ prints on file descriptor 2 inside the block to the package's logger (DEBUG) instead.
-
-    LiteRT reports on standard error that it made its delegate, which is no news to a user of a command.
-    """
-    try:
-        sys.stderr.flush()
-        saved = os.dup(2)
-    except (OSError, ValueError, AttributeError):  # no standard error at all, as in a windowed program
+def _native_messages_to_log() -> Iterator[None]:
+    """Send what LiteRT prints to the package's logger (DEBUG): its delegate is no news to a user."""
+    with quiet_native() as captured:
         yield
-        return
-    try:
-        with tempfile.TemporaryFile() as caught:
-            os.dup2(caught.fileno(), 2)
-            try:
-                yield
-            finally:
-                os.dup2(saved, 2)
-                caught.seek(0)
-                for line in caught.read().decode("utf-8", "replace").splitlines():
-                    get_mltk_logger().debug("LiteRT: %s", line)
-    finally:
-        os.close(saved)
+    for line in captured.text.splitlines():
+        get_mltk_logger().debug("LiteRT: %s", line)
 
 
 class LiteInterpreter:
@@ -58,7 +39,7 @@ class LiteInterpreter:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         resolver = OpResolverType.BUILTIN_REF if reference_kernels else OpResolverType.AUTO
-        with _errors("load the model"), native_messages_to_log():
+        with _errors("load the model"), _native_messages_to_log():
             self._interpreter: Any = Interpreter(
                 model_content=data, experimental_op_resolver_type=resolver, num_threads=n_threads
             )
@@ -74,7 +55,7 @@ class LiteInterpreter:
 
         """
         shape = [batch, *(int(size) for size in self._inputs[0]["shape"][1:])]
-        with _errors(f"run {batch} samples at once"), native_messages_to_log():
+        with _errors(f"run {batch} samples at once"), _native_messages_to_log():
             self._interpreter.resize_tensor_input(self._inputs[0]["index"], shape, strict=True)
             self._interpreter.allocate_tensors()
 

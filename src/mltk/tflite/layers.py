@@ -28,6 +28,28 @@ NUMPY_TYPES = {
     "COMPLEX128": np.complex128,
 }
 
+_POOL = (
+    "Padding:{padding} stride:{stride_w}x{stride_h} filter:{filter_width}x{filter_height} "
+    "activation:{activation}"
+)
+# (operator, kind of its options) -> how the operator table words them; the others show the kind of their
+# options.
+_CONFIGS = {
+    ("conv_2d", "Conv2DOptions"): "Padding:{padding} stride:{stride_w}x{stride_h} activation:{activation}",
+    ("depthwise_conv_2d", "DepthwiseConv2DOptions"): (
+        "Multiplier:{depth_multiplier} padding:{padding} stride:{stride_w}x{stride_h} activation:{activation}"
+    ),
+    ("average_pool_2d", "Pool2DOptions"): _POOL,
+    ("max_pool_2d", "Pool2DOptions"): _POOL,
+    ("l2_pool_2d", "Pool2DOptions"): _POOL,
+    ("fully_connected", "FullyConnectedOptions"): "Activation:{activation}",
+    ("add", "AddOptions"): "Activation:{activation}",
+    ("mul", "MulOptions"): "Activation:{activation}",
+    ("unidirectional_sequence_lstm", "UnidirectionalSequenceLSTMOptions"): (
+        "Time major:{time_major}, Activation:{activation}, Cell clip:{cell_clip}"
+    ),
+}
+
 
 @dataclass(frozen=True)
 class TfliteTensor:
@@ -180,18 +202,8 @@ def config_text(name: str, options: dict[str, Any], options_type: int) -> str:
     activation = schema.enum_name(
         "ActivationFunctionType", options.get("fused_activation_function", 0)
     ).capitalize()
-    stride = f"stride:{options.get('stride_w')}x{options.get('stride_h')}"
-    if name == "conv_2d" and options:
-        return f"Padding:{padding} {stride} activation:{activation}"
-    if name == "depthwise_conv_2d" and options:
-        multiplier = options["depth_multiplier"]
-        return f"Multiplier:{multiplier} padding:{padding} {stride} activation:{activation}"
-    if name in ("average_pool_2d", "max_pool_2d", "l2_pool_2d") and options:
-        filter_size = f"filter:{options['filter_width']}x{options['filter_height']}"
-        return f"Padding:{padding} {stride} {filter_size} activation:{activation}"
-    if name in ("fully_connected", "add", "mul") and options:
-        return f"Activation:{activation}"
-    if name == "unidirectional_sequence_lstm" and options:
-        clip = float(options["cell_clip"])
-        return f"Time major:{bool(options['time_major'])}, Activation:{activation}, Cell clip:{clip}"
-    return f"Type={schema.enum_name('BuiltinOptions', options_type).lower()}"
+    words = {"padding": padding, "activation": activation, **options}
+    kind = schema.enum_name("BuiltinOptions", options_type)
+    if (name, kind) in _CONFIGS:
+        return _CONFIGS[name, kind].format_map(words)
+    return f"Type={kind.lower()}"

@@ -2,6 +2,7 @@
 
 import functools
 import os
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -12,8 +13,11 @@ from mltk.tflite.checks import GraphError, check_graph
 from mltk.tflite.cost import count_macs, count_ops
 from mltk.tflite.interpreter import LiteInterpreter
 from mltk.tflite.layers import TfliteLayer, TfliteTensor, config_text, opcode_name, read_options, read_tensor
+from mltk.tflite.operators import check_runnable
 from mltk.tflite.parameters import TfliteModelParameters
 from mltk.tflite.summary import file_size, layer_table, parameter_lines, with_unit
+from mltk.tflite.trial import try_apart
+from mltk.tflite.vetting import is_vetted
 from mltk.utils.errors import TfliteError
 from mltk.utils.files import read_bytes
 
@@ -72,6 +76,14 @@ class TfliteModel:
 
         """
         return cls(read_bytes(path, ".tflite model"), path, reference_kernels, n_threads)
+
+    def _check(self, check: Callable[[Any], None]) -> None:
+        try:
+            check(self._model)
+        except GraphError as error:
+            raise TfliteError(
+                f"{self._source} is not a usable .tflite file: {error}; get it again"
+            ) from error
 
     @property
     def inputs(self) -> list[TfliteTensor]:
@@ -233,7 +245,22 @@ class TfliteModel:
             self._interpreter = self._new_interpreter()
         return self._interpreter
 
+    def ensure_runnable(self, engine: str) -> None:
+        """Make sure that an interpreter can take the model.
+
+        Args:
+            engine: "litert", "reference" or "micro"; see `trial.try_apart`.
+
+        Raises:
+            TfliteError: its operators contradict each other, or it crashed a process that tried it.
+
+        """
+        self._check(check_runnable)
+        if not is_vetted(self.layers):
+            try_apart(self.flatbuffer_data, engine, self._source)
+
     def _new_interpreter(self) -> LiteInterpreter:
+        self.ensure_runnable("reference" if self._reference_kernels else "litert")
         return LiteInterpreter(self.flatbuffer_data, self._reference_kernels, self._n_threads)
 
     def _as_input(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
