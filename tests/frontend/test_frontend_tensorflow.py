@@ -21,7 +21,7 @@ def differing(op, clip, settings):
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_random_settings(part, record_property):
+def test_random_settings(part):
     op = oracle.tensorflow_op()
     rng = np.random.default_rng(1000 + part)
     wrong, values = [], 0
@@ -34,7 +34,7 @@ def test_random_settings(part, record_property):
             values += size
             if count:
                 wrong.append((count, size, kind, dict(settings)))
-    record_property("values", values)
+    print(f"compared {values} values")
     assert values > 10000
     assert not wrong
 
@@ -50,7 +50,7 @@ def speech():
     return [soundfile.read(file, dtype="int16")[0] for file in files]
 
 
-def test_speech(speech, record_property):
+def test_speech(speech):
     """Each recording as 16 kHz audio with the settings of known models, and with random ones."""
     op = oracle.tensorflow_op()
     rng = np.random.default_rng(7)
@@ -74,7 +74,7 @@ def test_speech(speech, record_property):
             count, size = differing(op, clip, settings)
             wrong += count
             values += size
-    record_property("values", values)
+    print(f"compared {values} values")
     assert wrong == 0
 
 
