@@ -1,4 +1,4 @@
-"""Small keyword models made by hand with the .tflite schema's object API: one fully connected layer."""
+"""Small keyword models made by hand with the .tflite schema's object API: a reshape and a dense layer."""
 
 import flatbuffers
 import numpy as np
@@ -57,7 +57,8 @@ def make_tflite(weights, bias, dtype=np.int8, input_shape=None, parameters=None)
         ]
     else:
         data = [weights, bias]
-    buffers = [schema.BufferT() for _ in range(3)]
+    data.append(np.array([1, n_values], np.int32))
+    buffers = [schema.BufferT() for _ in range(4)]
     for buffer, values in zip(buffers[1:], data, strict=True):
         buffer.data = list(values.tobytes())
     graph = schema.SubGraphT()
@@ -66,17 +67,24 @@ def make_tflite(weights, bias, dtype=np.int8, input_shape=None, parameters=None)
         tensor("weights", weights.shape, dtype, 1, weight_scale, 0),
         tensor("bias", bias.shape, data[1].dtype, 2, weight_scale, 0),
         tensor("scores", (1, n_classes), dtype, 0, 1 / 256, -128),
+        tensor("shape", (2,), np.int32, 3, 1.0, 0),
+        tensor("flat", (1, n_values), dtype, 0, 1.0, 0),
     ]
     graph.inputs, graph.outputs = [0], [3]
-    operator = schema.OperatorT()
-    operator.inputs, operator.outputs = [0, 1, 2], [3]
-    operator.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
-    operator.builtinOptions = schema.FullyConnectedOptionsT()
-    graph.operators = [operator]
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED
+    reshape, dense = schema.OperatorT(), schema.OperatorT()
+    reshape.inputs, reshape.outputs = [0, 4], [5]
+    reshape.builtinOptionsType = schema.BuiltinOptions.ReshapeOptions
+    reshape.builtinOptions = schema.ReshapeOptionsT()
+    reshape.builtinOptions.newShape = [1, n_values]
+    dense.inputs, dense.outputs, dense.opcodeIndex = [5, 1, 2], [3], 1
+    dense.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
+    dense.builtinOptions = schema.FullyConnectedOptionsT()
+    graph.operators = [reshape, dense]
+    codes = [schema.OperatorCodeT(), schema.OperatorCodeT()]
+    for code, operator in zip(codes, ("RESHAPE", "FULLY_CONNECTED"), strict=True):
+        code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, operator)
     model = schema.ModelT()
-    model.version, model.subgraphs, model.operatorCodes, model.buffers = 3, [graph], [code], buffers
+    model.version, model.subgraphs, model.operatorCodes, model.buffers = 3, [graph], codes, buffers
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     plain = bytes(builder.Output())

@@ -105,10 +105,13 @@ def _check_type(name: str, which: str, dtype: npt.DTypeLike, known: tuple[type[n
 
 
 def _interpreter(tflite: TfliteModel, engine: str) -> Interpreter:
+    # The interpreters are C++ that trusts a file: what is not known to be sound is tried in another process.
     if engine == "litert":
+        tflite.ensure_runnable("litert")
         return LiteInterpreter(tflite.flatbuffer_data)
     if engine == "tflm":
         from mltk.tflite.micro import MicroInterpreter
 
+        tflite.ensure_runnable("micro")
         return MicroInterpreter(tflite.flatbuffer_data)
     raise DetectionError(f"Engine {engine!r} is unknown: use 'litert' or 'tflm'")
