@@ -152,6 +152,8 @@ def test_extract_writes_below_the_folder(path, tmp_path):
         "..",
         "a/./b",
         "a\nb",
+        "a\x1b[2Jb",
+        "a\x9bb",
     ],
 )
 def test_names_that_lead_out_are_refused(tmp_path, name):

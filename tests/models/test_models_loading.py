@@ -282,6 +282,14 @@ def test_archive_is_read_without_running_it(tmp_path, shared_dir):
     assert Path(executed.tflite_archive_path).read_bytes() == data
 
 
+def test_archive_whose_name_leads_out_of_the_users_folder(tmp_path):
+    path = tmp_path / "x.mltk.zip"
+    ModelArchive.create(path, {"...py": SPEC.encode()})
+    for execute in (False, True):
+        with pytest.raises(ModelError, match=r"can not be '\.\.'"):
+            load_mltk_model(path, execute_spec=execute)
+
+
 def test_published_archives_and_bare_tflite(shared_dir):
     alexa = load_mltk_model(shared_dir / "models" / "keyword_spotting_alexa.mltk.zip")
     assert alexa.classes == ["alexa", "_unknown_"]

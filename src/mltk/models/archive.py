@@ -262,7 +262,7 @@ def _check_name(path: Path, name: str) -> None:
         or name.startswith("/")
         or ".." in parts
         or "\\" in name
-        or any(ord(letter) < 32 for letter in name)
+        or not name.isprintable()
         or _WINDOWS_DRIVE.match(name) is not None
     )
     if bad:

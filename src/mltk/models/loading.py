@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from mltk.models.archive import ModelArchive
+from mltk.models.checks import check_name
 from mltk.models.execute import execute_specification
 from mltk.models.model import MltkModel
 from mltk.models.search import find_archive, find_model
@@ -86,7 +87,8 @@ def _execute_from_archive(path: Path) -> MltkModel:
     archive = ModelArchive(path)
     name, source = archive.specification()
     # On disk, so that errors show their line and workers find it; a folder of its own per archive.
-    folder = user_dir() / "models" / archive.name / "archived_specification"
+    model_name = check_name(f"The model's name in {path}", archive.name)
+    folder = user_dir() / "models" / model_name / "archived_specification"
     loaded = execute_specification(write_bytes(folder / name, source))
     loaded.archive_path = path
     loaded.test_mode_enabled = archive.is_test

@@ -91,7 +91,9 @@ class ProfilingResults:
             "Model Layers",
             self._layer_table(),
         ]
-        return "\n".join(lines)
+        # Names may come from a stranger's file: nothing in them shall steer the terminal.
+        text = "\n".join(lines)
+        return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
 
     def _layer_table(self) -> str:
         from mltk.tflite.summary import grid
