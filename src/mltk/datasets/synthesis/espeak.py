@@ -28,8 +28,8 @@ _MAX_SECONDS = 30
 # An alphabet of its own: Latin text is spelt out letter by letter.
 _UNUSABLE_VOICES = frozenset({"en-shaw"})
 
-# Variants of different names that are alike: the long-term spectra of one sentence, in 49 bands, differ by 0.3
-# to 1.9 dB RMS. They count as one speaker, else a split would have the same voice on both sides.
+# Variants of different names that are alike: the long-term spectra of one sentence, in 49 bands, differ by
+# 0.3 to 1.9 dB RMS. They count as one speaker, else a split would have the same voice on both sides.
 _SAME_SPEAKER = {
     "adam": "klatt", "benjamin": "klatt", "edward": "klatt",
     "alex": "max", "ricishaymax": "max",
