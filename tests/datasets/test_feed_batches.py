@@ -412,3 +412,20 @@ def group_is_alive(group):
     except ProcessLookupError:
         return False
     return True
+
+
+def test_spare_clips_take_turns(folder):
+    clips = [StandInClip(str(folder / f"clip{i}.wav"), i % 2, i) for i in range(4)]
+    spare = [StandInClip(str(folder / f"clip{i}.wav"), 1, 10 + i) for i in range(4)]
+    feed = make_generator().feed(clips, (), spare, n_classes=2)
+    seen = set()
+    for epoch in range(30):
+        items = feed._items_of(epoch)
+        assert items == feed._items_of(epoch)
+        assert sorted(item.class_id for item in items) == [0, 0, 1, 1]
+        assert {item.index for item in items if item.class_id == 0} == {0, 2}
+        assert len({item.index for item in items}) == 4
+        seen |= {item.index for item in items if item.class_id == 1}
+    assert seen == {1, 3, 10, 11, 12, 13}
+    validation = make_generator().feed(clips, (), spare, n_classes=2, training=False)
+    assert [item.index for item in validation._items_of(0)] == [0, 1, 2, 3]

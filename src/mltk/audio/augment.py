@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mltk.audio.convert import require_clip, to_float32
 from mltk.audio.length import adjust_length, trim_silence
 from mltk.audio.noise import NOISE_COLORS, colored_noise, noise_color
+from mltk.audio.resample import resample
 from mltk.audio.stretch import stretch, warp_vocal_tract
 from mltk.utils.errors import AudioError
 
@@ -27,6 +28,7 @@ _LIMITS: dict[str, Range] = {
     "speed_range": (0.25, 4.0),
     "pitch_range": (0.25, 4.0),
     "vtlp_range": (0.5, 2.0),
+    "resample_range": (0.5, 2.0),
     "bg_noise_range": (0.0, 10.0),
     "noise_color_range": (0.0, 1.0),
 }
@@ -47,6 +49,8 @@ class Augmentation:
             the reference toolkit, two integers are semitones, and floats of which the lower is not above 0
             are octaves.
         vtlp_range: factor on the formants (vocal tract length perturbation).
+        resample_range: factor on speed, pitch and formants together, as a tape that runs too fast; costs a
+            tenth of the others and needs no extra. Ours, not the reference's.
         bg_noise_range: gain of a random segment of a random background noise that is added.
         noise_colors: names of noise colours, one of which is added instead of a background noise in half of
             the clips (always where there is no background noise); 'all' are all.
@@ -63,6 +67,7 @@ class Augmentation:
     speed_range: Range | None = None
     pitch_range: Range | None = None
     vtlp_range: Range | None = None
+    resample_range: Range | None = None
     bg_noise_range: Range | None = None
     noise_colors: tuple[str, ...] = ()
     noise_color_range: Range | None = None
@@ -132,6 +137,7 @@ class _Drawn:
     loudness: float
     chooses_color: bool
     stretch_seed: int
+    tape: float
 
 
 def _draw(augmentation: Augmentation, rng: np.random.Generator) -> _Drawn:
@@ -153,6 +159,7 @@ def _draw(augmentation: Augmentation, rng: np.random.Generator) -> _Drawn:
         loudness=between(augmentation.loudness_range, u[6], 1.0),
         chooses_color=bool(u[7] < 0.5),
         stretch_seed=int(rng.integers(1 << 31)),
+        tape=between(augmentation.resample_range, float(rng.random()), 1.0),
     )
 
 
@@ -190,6 +197,9 @@ def augment(
     drawn = _draw(augmentation, rng)
     if augmentation.trim_threshold_db is not None:
         clip = trim_silence(clip, augmentation.trim_threshold_db)  # type: ignore[assignment]
+    if augmentation.resample_range is not None:
+        # Whole percents: the resampler keeps a filter for each pair of rates.
+        clip = resample(clip, round(100 * drawn.tape), 100)
     if augmentation.needs_stretch:
         clip = stretch(clip, sample_rate_hz, drawn.speed, drawn.pitch, drawn.stretch_seed)
     if augmentation.vtlp_range is not None:

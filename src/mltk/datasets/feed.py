@@ -43,7 +43,7 @@ class ParallelAudioDataGenerator:
         unknown_class_percentage: clips of `_unknown_`, as a share of the smallest other class.
         silence_class_percentage: the same for `_silence_`, whose clips are made of background noise.
         offset_range, trim_threshold_db, noise_colors, noise_color_range, loudness_range, speed_range,
-            pitch_range, vtlp_range, bg_noise_range: see `Augmentation`.
+            pitch_range, vtlp_range, resample_range, bg_noise_range: see `Augmentation`.
         bg_noise_dir: folder of background noises, below the data set's folder or an own path.
         warmup_ms: noise before each training clip whose features are dropped: up to so much, another length
             each time, so that the noise reduction and gain control are met in every state between that of a
@@ -74,6 +74,7 @@ class ParallelAudioDataGenerator:
     noise_color_range: _Range = None
     loudness_range: _Range = None
     speed_range: _Range = None
+    resample_range: _Range = None
     pitch_range: _Range = None
     vtlp_range: _Range = None
     bg_noise_range: _Range = None
@@ -144,6 +145,7 @@ class ParallelAudioDataGenerator:
         self,
         clips: Sequence[ClipLike],
         noise_paths: Sequence[str] = (),
+        spare_clips: Sequence[ClipLike] = (),
         *,
         n_classes: int,
         batch_size: int = 32,
@@ -157,6 +159,7 @@ class ParallelAudioDataGenerator:
         Args:
             clips: `mltk.datasets.selection.Clip`; a clip without a path is generated silence.
             noise_paths: background noise files, read when needed.
+            spare_clips: more clips of classes that `clips` has, of which each training epoch draws others.
             n_classes: width of the one-hot labels.
             batch_size: clips in a batch.
             training: vary the clips and their order, anew every epoch. Otherwise every epoch is the same.
@@ -199,6 +202,7 @@ class ParallelAudioDataGenerator:
         return Feed(
             recipe,
             clips,
+            spare_clips,
             batch_size=batch_size,
             training=training,
             shuffle=shuffle,

@@ -32,6 +32,8 @@ class Feed:
     Args:
         recipe: how samples are made.
         clips: `mltk.datasets.selection.Clip` or alike; at least one.
+        spare_clips: more clips of classes that `clips` has. A training epoch draws as many clips of such a class
+            as `clips` has, out of both.
         batch_size: clips in a batch; the last one of an epoch has what is left.
         training: a new order and a new augmentation every epoch.
         shuffle: False keeps the clips' order in training too.
@@ -48,6 +50,7 @@ class Feed:
         self,
         recipe: Recipe,
         clips: Sequence[ClipLike],
+        spare_clips: Sequence[ClipLike] = (),
         *,
         batch_size: int,
         training: bool,
@@ -63,8 +66,10 @@ class Feed:
             raise DatasetError(f"max_batches must be 1 or more, not {max_batches}")
         if not clips:
             raise DatasetError("There are no clips to make batches of")
-        self._items = [Item(clip.path, int(clip.class_id), int(clip.index)) for clip in clips]
-        wrong = next((item for item in self._items if not 0 <= item.class_id < recipe.n_classes), None)
+        self._items = _items(clips)
+        self._spare = _items(spare_clips) if training else []
+        every = self._items + self._spare
+        wrong = next((item for item in every if not 0 <= item.class_id < recipe.n_classes), None)
         if wrong is not None:
             raise DatasetError(
                 f"{wrong.path or 'A silence clip'} is of class {wrong.class_id}, "
@@ -157,20 +162,29 @@ class Feed:
         if size <= _KEEP_BYTES:
             self._kept = kept
 
-    def _order(self, epoch: int) -> NDArray[np.intp]:
+    def _items_of(self, epoch: int) -> list[Item]:
+        """Return an epoch's clips in their order."""
+        items = self._items
+        for class_id in sorted({item.class_id for item in self._spare}):
+            places = [i for i, item in enumerate(items) if item.class_id == class_id]
+            pool = [items[i] for i in places] + [item for item in self._spare if item.class_id == class_id]
+            drawn = np.random.default_rng((self.recipe.seed, epoch, class_id)).permutation(len(pool))
+            items = list(items)
+            for place, chosen in zip(places, drawn, strict=False):
+                items[place] = pool[chosen]
         if not self._shuffle:
-            return np.arange(len(self._items))
-        return np.random.default_rng((self.recipe.seed, epoch)).permutation(len(self._items))
+            return items
+        order = np.random.default_rng((self.recipe.seed, epoch)).permutation(len(items))
+        return [items[i] for i in order]
 
-    def _items_of(self, order: NDArray[np.intp], number: int) -> list[Item]:
-        start = number * self.batch_size
-        return [self._items[i] for i in order[start : start + self.batch_size]]
+    def _batch_of(self, items: list[Item], number: int) -> list[Item]:
+        return items[number * self.batch_size : (number + 1) * self.batch_size]
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
         if self._n_workers == 0:
-            order = self._order(epoch)
+            items = self._items_of(epoch)
             for number in range(self._n_batches):
-                yield self.recipe.make_batch(self._items_of(order, number), epoch, self._cache)
+                yield self.recipe.make_batch(self._batch_of(items, number), epoch, self._cache)
             return
         pool = self._acquire()
         if not (self._pending and self._pending[0][:2] == (epoch, 0)):
@@ -202,15 +216,19 @@ class Feed:
         """Give the batches to order: the rest of this epoch, then, for training, the next one's."""
         skip = len(self._pending)
         for ahead in (epoch, epoch + 1) if self.training else (epoch,):
-            order = self._order(ahead)
+            items = self._items_of(ahead)
             for number in range(self._n_batches):
                 if skip:
                     skip -= 1
                     continue
-                yield ahead, number, self._items_of(order, number)
+                yield ahead, number, self._batch_of(items, number)
 
     def _acquire(self) -> WorkerPool:
         if self._pool is None:
             self._pool = acquire_pool(self._n_workers)
             self._release = weakref.finalize(self, release_pool, self._n_workers)
         return self._pool
+
+
+def _items(clips: Sequence[ClipLike]) -> list[Item]:
+    return [Item(clip.path, int(clip.class_id), int(clip.index)) for clip in clips]

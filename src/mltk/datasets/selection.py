@@ -55,6 +55,8 @@ class Selection:
         validation: clips to measure with.
         noise_training: background noise files for training.
         noise_validation: background noise files for validation; the same single file where there is only one.
+        spare_training: `_unknown_` clips of the training speakers beyond those that are wanted at a time; each
+            epoch draws from them too.
 
     """
 
@@ -63,6 +65,7 @@ class Selection:
     validation: tuple[Clip, ...]
     noise_training: tuple[str, ...]
     noise_validation: tuple[str, ...]
+    spare_training: tuple[Clip, ...] = ()
 
     def counts(self, subset: Subset) -> dict[str, int]:
         """Return class -> number of clips, in the order of the classes."""
@@ -153,6 +156,8 @@ def select_clips(
     training = draw.subset("training", lambda speaker: speaker not in held_out)
     validation = draw.subset("validation", lambda speaker: speaker in held_out) if held_out else []
     _check_subsets(root, source, training, validation, validation_split)
+    taken = {clip.name for clip in training}
+    spare = [clip for clip in draw.unknown(lambda speaker: speaker not in held_out) if clip.name not in taken]
     noise_training, noise_validation = _split_noise(source.noise, validation_split, seed)
     return Selection(
         classes=tuple(classes),
@@ -160,6 +165,7 @@ def select_clips(
         validation=_numbered(validation, len(training)),
         noise_training=noise_training,
         noise_validation=noise_validation,
+        spare_training=_numbered(spare, len(training) + len(validation)),
     )
 
 
@@ -273,6 +279,20 @@ class _Draw:
             for clip in drawn[name][: self.limit if self.limit >= 0 else None]
         ]
         return stable_shuffle(chosen, lambda clip: f"{clip.class_id}/{clip.name}", self.seed)
+
+
+    def unknown(self, belongs: Callable[[str], bool]) -> list[_Candidate]:
+        """Return all `_unknown_` clips of the speakers, in a shuffled order; none in a dry run."""
+        if UNKNOWN not in self.source.classes or self.limit >= 0 or self.unknown_percentage == 0.0:
+            return []
+        class_id = self.source.classes.index(UNKNOWN)
+        clips = [
+            _Candidate(clip.path, clip.name, clip.speaker, class_id)
+            for others in self.source.others.values()
+            for clip in others
+            if belongs(clip.speaker)
+        ]
+        return stable_shuffle(clips, lambda clip: clip.name, self.seed)
 
 
 def _draw_unknown(words: dict[str, list[_Candidate]], number: int) -> list[_Candidate]:

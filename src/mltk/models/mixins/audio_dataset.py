@@ -133,7 +133,9 @@ class AudioDatasetMixin(DatasetMixin):
         self.class_counts["validation"] = selection.counts("validation")
         training = None
         if subset == "training":
-            training = self._feed(selection.training, selection.noise_training, True, seed)
+            training = self._feed(
+                selection.training, selection.noise_training, True, seed, selection.spare_training
+            )
         validation = self._feed(selection.validation, selection.noise_validation, False, seed)
         return LoadedDataset(training, validation, self.class_counts, self._weights_by_index())
 
@@ -147,12 +149,23 @@ class AudioDatasetMixin(DatasetMixin):
         return LoadedDataset(None, self._feed(clips, (), False, seed), self.class_counts)
 
     def _feed(
-        self, clips: "tuple[Clip, ...]", noise: tuple[str, ...], training: bool, seed: int
+        self,
+        clips: "tuple[Clip, ...]",
+        noise: tuple[str, ...],
+        training: bool,
+        seed: int,
+        spare: "tuple[Clip, ...]" = (),
     ) -> Batches | None:
         if not clips:
             return None
         feed: Batches = self._generator().feed(
-            clips, noise, training=training, batch_size=self.batch_size, n_classes=self.n_classes, seed=seed
+            clips,
+            noise,
+            spare,
+            training=training,
+            batch_size=self.batch_size,
+            n_classes=self.n_classes,
+            seed=seed,
         )
         return feed
 

@@ -11,6 +11,7 @@ from mltk.datasets.audio.speech_commands import speech_commands_v2
 from mltk.datasets.feed import ParallelAudioDataGenerator
 from mltk.frontend.settings import AudioFeatureGeneratorSettings
 from mltk.models.model import AudioDatasetMixin, EvaluateClassifierMixin, MltkModel, TrainMixin
+from mltk.models.shared.schedules import CosineLearnRate
 
 
 class MicroSpeech(MltkModel, TrainMixin, AudioDatasetMixin, EvaluateClassifierMixin):
@@ -21,16 +22,16 @@ my_model = MicroSpeech()
 my_model.version = 1
 my_model.description = "TFLite-Micro speech"
 
-# Training
+# Training. The published specification stops by itself at a constant rate; with augmented recordings a fixed number
+# of epochs under a falling rate hears speakers better that it has not been trained on.
 
-my_model.epochs = -1  # early_stopping ends it
-my_model.batch_size = 32
+my_model.epochs = 160
+my_model.batch_size = 64
 my_model.optimizer = "adam"
 my_model.loss = "categorical_crossentropy"
 my_model.metrics = ["accuracy"]
 my_model.checkpoint["monitor"] = "val_accuracy"
-my_model.reduce_lr_on_plateau = {"monitor": "accuracy", "factor": 0.25, "patience": 7}
-my_model.early_stopping = {"monitor": "val_accuracy", "patience": 20}
+my_model.train_callbacks = [CosineLearnRate(5e-3)]
 
 # Conversion: the device feeds int8 features in and reads int8 scores
 
@@ -72,12 +73,16 @@ my_model.datagen = ParallelAudioDataGenerator(
     frontend_settings=frontend_settings,
     validation_split=0.15,
     validation_augmentation_enabled=False,
+    cores=2,
     unknown_class_percentage=3.0,
-    silence_class_percentage=0.2,
+    silence_class_percentage=1.0,
     offset_range=(0.0, 1.0),
     trim_threshold_db=20,
+    loudness_range=(0.3, 3.0),
+    resample_range=(0.85, 1.18),
     bg_noise_range=(0.0, 0.3),
     bg_noise_dir="_background_noise_",
+    warmup_ms=1000,
 )
 
 # Layers
@@ -91,7 +96,7 @@ def build(model: MicroSpeech) -> Sequential:
             layers.Conv2D(8, (10, 8), strides=(2, 2), padding="same"),
             layers.BatchNormalization(),
             layers.Activation("relu"),
-            layers.Dropout(0.5),
+            layers.Dropout(0.25),
             layers.Flatten(),
             layers.Dense(model.n_classes, activation="softmax"),
         ],
