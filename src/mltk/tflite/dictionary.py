@@ -32,7 +32,9 @@ SCALAR_CODES = {
 }
 _UNSIGNED = ((3, 2**8), (5, 2**16), (7, 2**32), (9, 2**64))
 _SIGNED = ((2, -(2**7)), (4, -(2**15)), (6, -(2**31)), (8, -(2**63)))
+# The page's limits for a float32; the very largest one is a little above.
 _SMALLEST_FLOAT32, _LARGEST_FLOAT32 = 1.175494351e-38, 3.402823466e38
+_MOST_FLOAT32 = float.fromhex("0x1.fffffep+127")
 
 
 def plain_value(key: str, value: Any) -> Any:
@@ -98,7 +100,7 @@ def _list_type(key: str, items: Sequence[Any]) -> int:
         if not all(-(2**31) <= item < 2**31 for item in items):
             raise TfliteError(f"Parameter {key} has a number in its list that does not fit into 32 bits")
         return INT32_LIST
-    if any(_LARGEST_FLOAT32 < abs(item) < math.inf for item in items):
+    if any(_MOST_FLOAT32 < abs(item) < math.inf for item in items):
         raise TfliteError(f"Parameter {key} has a number in its list that does not fit into a 32-bit float")
     return FLOAT32_LIST
 

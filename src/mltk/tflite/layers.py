@@ -202,7 +202,7 @@ def config_text(name: str, options: dict[str, Any], options_type: int) -> str:
     activation = schema.enum_name(
         "ActivationFunctionType", options.get("fused_activation_function", 0)
     ).capitalize()
-    words = {"padding": padding, "activation": activation, **options}
+    words = {**options, "padding": padding, "activation": activation}
     kind = schema.enum_name("BuiltinOptions", options_type)
     if (name, kind) in _CONFIGS:
         return _CONFIGS[name, kind].format_map(words)

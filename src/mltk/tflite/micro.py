@@ -1,7 +1,7 @@
 """TensorFlow Lite Micro on the PC: what the device computes, and how much memory it takes there.
 
 The interpreter is the package `tflite-micro`, which PyPI has for Linux on x86-64 only. Elsewhere everything
-here raises one MltkError that says so.
+here raises one TfliteError that says so.
 """
 
 import math
@@ -17,7 +17,7 @@ from mltk.tflite.convert_quiet import quiet_native
 from mltk.tflite.layers import TfliteTensor
 from mltk.tflite.model import TfliteModel, as_tensor_values
 from mltk.tflite.summary import with_unit
-from mltk.utils.errors import MltkError, TfliteError
+from mltk.utils.errors import TfliteError
 
 # The arena is cut to what is used afterwards; a large one costs nothing, and one below some hundred bytes
 # crashes TFLM.
@@ -33,8 +33,7 @@ class MicroInterpreter:
         data: the .tflite file's bytes.
 
     Raises:
-        MltkError: tflite-micro is not installed.
-        TfliteError: it refuses the model, such as for an operator that it does not have.
+        TfliteError: tflite-micro is not installed, or it refuses the model (an operator that it lacks).
 
     """
 
@@ -55,7 +54,7 @@ class MicroInterpreter:
             arena_bytes *= 4
 
     def run(self, *values: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-        """Return all outputs for the inputs; an LSTM's state starts from zero each time.
+        """Return [the first output]; an LSTM's state starts from zero each time.
 
         Raises:
             TfliteError: tflite-micro refuses.
@@ -220,8 +219,8 @@ class TfliteMicro:
         """Load a .tflite file.
 
         Raises:
-            MltkError: tflite-micro is not installed, or there is no such file.
-            TfliteError: the file is damaged, or TFLM can not run it.
+            MltkError: there is no such file.
+            TfliteError: the file is damaged, TFLM can not run it, or tflite-micro is not installed.
 
         """
         return TfliteMicroModel(TfliteModel.load_flatbuffer_file(path))
@@ -231,8 +230,7 @@ class TfliteMicro:
         """Load a .tflite file's bytes.
 
         Raises:
-            MltkError: tflite-micro is not installed.
-            TfliteError: they are damaged, or TFLM can not run them.
+            TfliteError: they are damaged, TFLM can not run them, or tflite-micro is not installed.
 
         """
         return TfliteMicroModel(TfliteModel(data))
@@ -243,7 +241,7 @@ class TfliteMicro:
         model.unload()
 
 
-def arena_bytes_used(data: bytes) -> int:
+def arena_size(data: bytes) -> int:
     """Return how many bytes of tensor arena a .tflite takes in TensorFlow Lite Micro (alignment rounded up
     to 16).
 
@@ -251,8 +249,7 @@ def arena_bytes_used(data: bytes) -> int:
         data: the .tflite file's bytes.
 
     Raises:
-        MltkError: tflite-micro is not installed.
-        TfliteError: the file is damaged, or TFLM can not run it.
+        TfliteError: the file is damaged, TFLM can not run it, or tflite-micro is not installed.
 
     """
     model = TfliteModel(data)
@@ -264,7 +261,7 @@ def is_available() -> bool:
     """Tell whether tflite-micro is installed."""
     try:
         _load_runtime()
-    except MltkError:
+    except TfliteError:
         return False
     return True
 
@@ -273,7 +270,7 @@ def _load_runtime() -> Any:
     try:
         from tflite_micro import runtime
     except ImportError as error:
-        raise MltkError(
+        raise TfliteError(
             "The package tflite-micro is not here (PyPI has it for Linux on x86-64 only): "
             "run the model with `TfliteModel` instead"
         ) from error
