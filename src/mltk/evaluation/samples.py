@@ -65,7 +65,7 @@ class Samples:
         if not run or not path.is_file():
             return None
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 if str(archive["run"]) != run:
                     return None
                 samples = cls(archive["x"], archive["y"])

@@ -4,6 +4,8 @@ TensorFlow's converter is behind `convert` alone, so that a successor can take i
 Source of what is done and why: keras-export.md.
 """
 
+import contextlib
+import io
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -107,7 +109,8 @@ def _convert_with_tensorflow(
         converter.representative_dataset = _generator(samples)
     failure: Exception | None = None
     try:
-        with quiet_native() as output:
+        # Keras prints about its export; in a notebook standard output is not file descriptor 1.
+        with quiet_native() as output, contextlib.redirect_stdout(io.StringIO()):
             data = converter.convert()
     except (tf.errors.OpError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         failure = (

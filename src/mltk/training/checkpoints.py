@@ -55,10 +55,9 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
         try:
             self.model.save_weights(unfinished)
             unfinished.replace(self.path)
-        except OSError as error:
-            raise TrainingError(
-                f"Can not write the best weights to {self.path}: {error.strerror or error}"
-            ) from error
+        except (OSError, RuntimeError) as error:  # HDF5 tells a full disk as a RuntimeError
+            reason = getattr(error, "strerror", None) or "the disk is full, or HDF5 refuses"
+            raise TrainingError(f"Can not write the best weights to {self.path}: {reason}") from error
         finally:
             unfinished.unlink(missing_ok=True)
         self.best, self.best_epoch = value, epoch
@@ -123,7 +122,7 @@ class TrainingState:
         if not path.is_file():
             raise TrainingError(f"There is no training to resume: {path} is missing; train without --resume")
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
             meta = json.loads(arrays.pop("meta").tobytes())
             if meta["state_version"] != STATE_VERSION:

@@ -16,6 +16,7 @@ from mltk.models.loading import load_mltk_model
 from mltk.models.model import MltkModel
 from mltk.tflite.convert_options import ConverterOptions
 from mltk.tflite.convert_quiet import load_tensorflow
+from mltk.tflite.micro import arena_size
 from mltk.tflite.model import TfliteModel
 from mltk.tflite.parameters import TfliteModelParameters
 from mltk.utils.errors import ModelError, TfliteError
@@ -142,10 +143,6 @@ def measure_arena(tflite: bytes) -> int:
     """Return the bytes of tensor arena that TFLM needs for a model; 0 where tflite-micro is missing or
     refuses it.
     """
-    try:
-        from mltk.tflite.micro import arena_size
-    except ImportError:
-        return 0
     try:
         return arena_size(tflite)
     except TfliteError as error:

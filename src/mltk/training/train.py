@@ -1,5 +1,6 @@
 """`train_model`: data set -> fit -> int8 .tflite -> scores -> archive."""
 
+import logging
 import os
 import secrets
 from dataclasses import dataclass, field
@@ -128,7 +129,11 @@ def train_model(
     loaded = load_mltk_model(model, test=test, execute_spec=True)
     _check(loaded, resume, clean, weights, epochs)
     folder = Path(loaded.create_log_dir("train", delete_existing=clean))
+    logger = get_mltk_logger()
+    level = logger.level
     log = add_file_log(folder / "log.txt")
+    # Used as a library, the logger is quiet; log.txt tells about the training all the same.
+    logger.setLevel(min(logger.getEffectiveLevel(), logging.INFO))
     try:
         run = _Run(loaded, folder=folder, resume=resume, seed=seed, dataset=dataset, epochs=epochs)
         results = run.train(weights, verbose)
@@ -137,7 +142,8 @@ def train_model(
         if post and loaded.on_training_complete is not None:  # type: ignore[attr-defined]
             loaded.on_training_complete(results)  # type: ignore[attr-defined]
     finally:
-        get_mltk_logger().removeHandler(log)
+        logger.removeHandler(log)
+        logger.setLevel(level)
         log.close()
     ModelArchive(results.model_path).update({"train/log.txt": (folder / "log.txt").read_bytes()})
     return results
