@@ -1,4 +1,4 @@
-"""The binary form of the parameters against a walk of the bytes that follows formats.md and shares no code with mltk."""
+"""The binary form of the parameters against a walk of the bytes that follows formats.md, not our code."""
 
 import math
 import struct
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mltk.tflite.dictionary import decode, encode, value_type
 from mltk.utils.errors import TfliteError
 

@@ -1,4 +1,4 @@
-"""Parameters inside .tflite files: the reference's models read with their types, and written as the reference wrote them."""
+"""Parameters inside .tflite files: read with their types, and written as the reference wrote them."""
 
 import hashlib
 import re
@@ -9,10 +9,11 @@ from typing import Any
 
 import flatbuffers
 import pytest
-from mltk.tflite.parameters import TfliteModelParameters, utc_now
-from mltk.utils.errors import MltkError, TfliteError
 from test_tflite_dictionary import walk
 from tflite_models import pack, tiny_keyword_model, unpack
+
+from mltk.tflite.parameters import TfliteModelParameters, utc_now
+from mltk.utils.errors import MltkError, TfliteError
 
 
 def params_of(data: bytes) -> list[tuple[str, int, Any]]:
@@ -71,7 +72,7 @@ def test_read_parameters_are_written_with_the_same_types(shared_dir: Path, name:
 
 
 class _SharedVtables(dict[tuple[int, ...], int]):
-    """How flatbuffers 2.0, which wrote the models, looked for a vtable to share: without regard to the table's size."""
+    """How flatbuffers 2.0, which wrote the models, shared vtables: without regard to the table's size."""
 
     def get(self, key: tuple[int, ...], default: int | None = None) -> int | None:  # type: ignore[override]
         return super().get(key[:-1], default)

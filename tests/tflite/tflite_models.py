@@ -90,9 +90,9 @@ def tiny_keyword_model(free_batch: bool = True, seed: int = 0) -> bytes:
     hidden = build.tensor((1, 3, 2, 2), scale=0.05, zero_point=-128)
     shape = build.tensor((2,), INT32, data=[-1, 12])
     flat = build.tensor((1, 12), scale=0.05, zero_point=-128)
-    dense = build.tensor((3, 12), scale=0.03, data=rng.integers(-127, 128, (3, 12)))
-    dense_bias = build.tensor((3,), INT32, scale=0.0015, data=rng.integers(-50, 50, 3))
-    logits = build.tensor((1, 3), scale=0.5, zero_point=3)
+    dense = build.tensor((3, 12), scale=0.003, data=rng.integers(-127, 128, (3, 12)))
+    dense_bias = build.tensor((3,), INT32, scale=0.00015, data=rng.integers(-50, 50, 3))
+    logits = build.tensor((1, 3), scale=0.05, zero_point=3)
     posteriors = build.tensor((1, 3), scale=1 / 256, zero_point=-128)
     if free_batch:
         for index in (source, hidden, flat, logits, posteriors):
