@@ -82,5 +82,8 @@ def test_refusals_name_the_legal_values(settings: dict[str, Any], told: str) -> 
 
 
 def test_options_load_no_tensorflow() -> None:
-    code = "import sys, mltk.tflite.convert_options as o; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    code = (
+        "import sys, mltk.tflite.convert_options as options; "
+        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -74,7 +74,7 @@ def test_validation_clips_of_another_training_are_not_taken(trained: Any, tmp_pa
             target.writestr(name, data)
     assert stored_samples(load_mltk_model(trained.archive)) is not None
     assert stored_samples(load_mltk_model(archive)) is None
-    with pytest.raises(ModelError, match="not on this machine.*--dataset DIR"):
+    with pytest.raises(ModelError, match=r"not on this machine.*--dataset DIR"):
         evaluate_model(str(archive), tflite=True)
 
 

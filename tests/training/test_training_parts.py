@@ -63,7 +63,7 @@ def test_stream_of_plain_batches_and_without_length() -> None:
 
 def test_error_of_the_data_set_is_kept() -> None:
     stream = TrainingStream(Feed(fail_in=1))
-    with pytest.raises(Exception, match="clip.wav is damaged"):
+    with pytest.raises(Exception, match=r"clip\.wav is damaged"):
         list(stream.dataset().take(4).as_numpy_iterator())
     assert isinstance(stream.failure, AudioError)
 

@@ -232,13 +232,20 @@ def test_refusals(
     [
         ("Dense(model.n_classes", "Dense(7", "has 7 outputs for its 3 classes"),
         ("keras_model.compile(", "dict(", "did not compile"),
-        ('patience=50)', 'patience=50)\nmy_model.checkpoint["monitor"] = "val_acuracy"', 'did you mean
-        "val_accuracy"'), ('patience=1)', 'patience=1, factor_=2)', "factor_"),
+        (
+            "patience=50)",
+            'patience=50)\nmy_model.checkpoint["monitor"] = "val_acuracy"',
+            'did you mean "val_accuracy"',
+        ),
+        ("patience=1)", "patience=1, factor_=2)", "factor_"),
         ("Adam(0.02)", "Adam(1e30)", "loss became"),
-        ('my_model.epochs = 3', 'my_model.epochs = 3\nmy_model.train_kwargs = {"verbose": 1}',
-        "train_kwargs"),
+        (
+            "my_model.epochs = 3",
+            'my_model.epochs = 3\nmy_model.train_kwargs = {"verbose": 1}',
+            "train_kwargs",
+        ),
     ],
-)  # fmt: skip
+)
 def test_wrong_specifications_are_told(
     trained: Any, tmp_path: Path, monkeypatch: Any, old: str, new: str, told: str
 ) -> None:
@@ -256,8 +263,8 @@ def test_post_calls_the_specification(trained: Any, tmp_path: Path, monkeypatch:
     path = write_specification(tmp_path, trained.dataset)
     path.write_text(
         path.read_text()
-        + "\nmy_model.on_training_complete = lambda results:
-        __import__('pathlib').Path('post.txt').write_text(results.name)\n"
+        + "\nfrom pathlib import Path\n"
+        + "my_model.on_training_complete = lambda results: Path('post.txt').write_text(results.name)\n"
     )
     monkeypatch.chdir(tmp_path)
     train_model(str(path), epochs=1, evaluate=False)
