@@ -1,8 +1,10 @@
 """`train_model`: data set -> fit -> int8 .tflite -> scores -> archive."""
 
+import contextlib
 import logging
 import os
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from mltk.utils.errors import ModelError, TrainingError
 from mltk.utils.logging import add_file_log, get_mltk_logger
 
 TEST_EPOCHS = 3
+LOG_FILE = "log.txt"
 
 
 @dataclass
@@ -129,24 +132,30 @@ def train_model(
     loaded = load_mltk_model(model, test=test, execute_spec=True)
     _check(loaded, resume, clean, weights, epochs)
     folder = Path(loaded.create_log_dir("train", delete_existing=clean))
-    logger = get_mltk_logger()
-    level = logger.level
-    log = add_file_log(folder / "log.txt")
-    # Used as a library, the logger is quiet; log.txt tells about the training all the same.
-    logger.setLevel(min(logger.getEffectiveLevel(), logging.INFO))
-    try:
+    with _log_to(folder / LOG_FILE):
         run = _Run(loaded, folder=folder, resume=resume, seed=seed, dataset=dataset, epochs=epochs)
         results = run.train(weights, verbose)
         if evaluate:
             run.evaluate(results, show)
         if post and loaded.on_training_complete is not None:  # type: ignore[attr-defined]
             loaded.on_training_complete(results)  # type: ignore[attr-defined]
-    finally:
-        logger.removeHandler(log)
-        logger.setLevel(level)
-        log.close()
-    ModelArchive(results.model_path).update({"train/log.txt": (folder / "log.txt").read_bytes()})
+    ModelArchive(results.model_path).update({f"train/{LOG_FILE}": (folder / LOG_FILE).read_bytes()})
     return results
+
+
+@contextlib.contextmanager
+def _log_to(path: Path) -> Iterator[None]:
+    """Write what is logged inside the block to a file too, also where the logger is quiet (as a library)."""
+    logger = get_mltk_logger()
+    level = logger.level
+    handler = add_file_log(path)
+    logger.setLevel(min(logger.getEffectiveLevel(), logging.INFO))
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        handler.close()
 
 
 def _check(model: MltkModel, resume: bool, clean: bool, weights: str | None, epochs: int | None) -> None:
@@ -288,7 +297,7 @@ class _Run:
             **self.converted.members(model),
             **{
                 f"train/{name}": (self.folder / name).read_bytes()
-                for name in (HISTORY_JSON, HISTORY_PNG, "log.txt")
+                for name in (HISTORY_JSON, HISTORY_PNG, LOG_FILE)
             },
         }
         ModelArchive.create(results.model_path, members)
