@@ -23,26 +23,52 @@ sys.exit(code)
 
 HEAVY = {"tensorflow", "keras"}
 # What a page of help may load beyond the standard library. numpy, matplotlib and the like are for commands at work.
-HELP_MAY_LOAD = {"mltk", "typer", "click", "rich", "shellingham", "annotated_doc", "typing_extensions", "pygments", "markdown_it", "mdurl"}
+HELP_MAY_LOAD = {
+    "mltk",
+    "typer",
+    "click",
+    "rich",
+    "shellingham",
+    "annotated_doc",
+    "typing_extensions",
+    "pygments",
+    "markdown_it",
+    "mdurl",
+    # typer's own
+    "pydantic",
+    "pydantic_core",
+    "annotated_types",
+    "typing_inspection",
+}
 
 
 def run_command(*arguments: str, cwd: Path | None = None) -> tuple[int, str, str, set[str]]:
     """Run the command line in a fresh process; return its exit code, output, errors and the packages it loaded."""
     process = subprocess.run(
-        [sys.executable, "-c", RUN.format(arguments=list(arguments))], capture_output=True, text=True, check=False, cwd=cwd
+        [sys.executable, "-c", RUN.format(arguments=list(arguments))],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
     )
     lines = process.stdout.splitlines()
     loaded = next((line for line in lines if line.startswith("LOADED ")), "LOADED ")
     return process.returncode, process.stdout, process.stderr, set(loaded.split()[1:])
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], *[[name, "--help"] for name in COMMANDS]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], *[[name, "--help"] for name in COMMANDS]], ids=" ".join
+)
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     code, output, errors, loaded = run_command(*arguments)
     assert code == 0, errors
     standard = set(sys.stdlib_module_names)
     # Start-up files of the environment (editable installs, path entries) are not ours to judge.
-    ours = {name for name in loaded if name not in standard and not name.startswith(("_", "distutils", "sitecustomize"))}
+    ours = {
+        name
+        for name in loaded
+        if name not in standard and not name.startswith(("_", "distutils", "sitecustomize"))
+    }
     assert not ours - HELP_MAY_LOAD, f"{' '.join(arguments)} loads {sorted(ours - HELP_MAY_LOAD)}"
     assert output.strip()
 
@@ -52,7 +78,10 @@ def test_every_command_is_in_the_help() -> None:
     assert all(name in output for name in COMMANDS)
 
 
-@pytest.mark.parametrize("model", ["keyword_spotting_alexa.mltk.zip", "tflite_micro_speech.mltk.zip", "keyword_spotting_on_off.tflite"])
+@pytest.mark.parametrize(
+    "model",
+    ["keyword_spotting_alexa.mltk.zip", "tflite_micro_speech.mltk.zip", "keyword_spotting_on_off.tflite"],
+)
 @pytest.mark.parametrize("command", [["summarize", "--tflite"], ["profile"]], ids=lambda command: command[0])
 def test_reading_commands_load_no_tensorflow(shared_dir: Path, model: str, command: list[str]) -> None:
     code, _, errors, loaded = run_command(command[0], str(shared_dir / "models" / model), *command[1:])

@@ -172,6 +172,7 @@ def augment(
     *,
     out_length: int | None = None,
     lead_in: int = 0,
+    partial: bool = False,
 ) -> NDArray[np.float32]:
     """Vary one clip: trim, speed and pitch, vocal tract, length and offset, noise, loudness; in this order.
 
@@ -183,6 +184,8 @@ def augment(
         noises: background noises, 1-D float32 of any length above 0; one is chosen per clip.
         out_length: samples of the result's clip; None: as many as `sample` has.
         lead_in: samples of noise alone that are put before the clip.
+        partial: leave only the word's beginning, at the end of the result, or its end, at the beginning: what a
+            running stream shows of a word that comes or goes.
 
     Returns:
         float32 [lead_in + out_length], clipped to [-1, 1].
@@ -205,7 +208,11 @@ def augment(
     if augmentation.vtlp_range is not None:
         clip = warp_vocal_tract(clip, sample_rate_hz, drawn.vtlp)
     mix = np.zeros(lead_in + length, np.float32)
-    mix[lead_in:] = adjust_length(clip, length, offset=drawn.offset)
+    if partial:
+        clip, offset = _part_of(clip, length, rng)
+    else:
+        offset = drawn.offset
+    mix[lead_in:] = adjust_length(clip, length, offset=offset)
     with_background = len(noises) > 0 and augmentation.bg_noise_range is not None
     if augmentation.noise_colors and (drawn.chooses_color or not with_background):
         color = augmentation.noise_colors[int(rng.integers(len(augmentation.noise_colors)))]
@@ -213,6 +220,19 @@ def augment(
     elif with_background:
         mix += np.float32(drawn.noise_gain) * random_noise(len(mix), noises, rng)
     return _saturated(mix, drawn.loudness)
+
+
+# How much of a word is not the word yet.
+_PARTIAL_SHARES = (0.15, 0.45)
+
+
+def _part_of(
+    clip: NDArray[np.float32], length: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], float]:
+    """Return the beginning of a word with the offset 1, or its end with the offset 0."""
+    share = float(rng.uniform(*_PARTIAL_SHARES))
+    part = min(length, max(1, int(share * len(clip))))
+    return (clip[:part], 1.0) if rng.random() < 0.5 else (clip[-part:], 0.0)
 
 
 def _saturated(sample: NDArray[np.float32], gain: float) -> NDArray[np.float32]:

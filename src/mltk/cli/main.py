@@ -4,9 +4,11 @@ A command's file imports only typer at module level; what it needs it imports wh
 fast and no command loads TensorFlow unless it trains or converts.
 """
 
+import functools
 import importlib
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -52,8 +54,22 @@ def make_app() -> typer.Typer:
     )
     app.callback()(_options)
     for name, module in COMMANDS.items():
-        app.command(name)(getattr(importlib.import_module(module), name))
+        app.command(name)(_told_when_stopped(getattr(importlib.import_module(module), name)))
     return app
+
+
+def _told_when_stopped(command: Callable[..., None]) -> Callable[..., None]:
+    """Let Ctrl-C end a command with a word and exit code 130; typer would end it without the word."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except KeyboardInterrupt:
+            print("mltk: stopped", file=sys.stderr)
+            sys.exit(130)
+
+    return run
 
 
 def main() -> None:

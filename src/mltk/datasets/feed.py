@@ -24,7 +24,8 @@ _Range = tuple[float, float] | None
 class ParallelAudioDataGenerator:
     """How recordings become batches of features: what is varied, how it is scaled, by how many workers.
 
-    The names and defaults are those of the reference toolkit; `seed` and `warmup_ms` are ours. Every range is
+    The names and defaults are those of the reference toolkit; `resample_range`,
+    `warmup_ms`, `partial_words` and `seed` are ours. Every range is
     (low, high) of a uniform distribution and None leaves that property alone; `Augmentation` tells each one.
 
     Attributes:
@@ -48,6 +49,7 @@ class ParallelAudioDataGenerator:
         warmup_ms: noise before each training clip whose features are dropped: up to so much, another length
             each time, so that the noise reduction and gain control are met in every state between that of a
             single clip and that of a running stream.
+        partial_words: train with beginnings and ends of the words as `_unknown_` (see `select_clips`).
         seed: used where `feed` is not given one.
 
     Raises:
@@ -80,6 +82,7 @@ class ParallelAudioDataGenerator:
     bg_noise_range: _Range = None
     bg_noise_dir: str | None = None
     warmup_ms: int = 0
+    partial_words: bool = False
     seed: int = 42
 
     def __new__(cls, *args: Any, **settings: Any) -> "ParallelAudioDataGenerator":

@@ -231,4 +231,7 @@ class Feed:
 
 
 def _items(clips: Sequence[ClipLike]) -> list[Item]:
-    return [Item(clip.path, int(clip.class_id), int(clip.index)) for clip in clips]
+    return [
+        Item(clip.path, int(clip.class_id), int(clip.index), bool(getattr(clip, "partial", False)))
+        for clip in clips
+    ]

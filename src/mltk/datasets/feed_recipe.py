@@ -37,11 +37,12 @@ class ClipLike(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One clip of a batch: the three things of a `ClipLike` that a worker needs."""
+    """One clip of a batch: what a worker needs of a `ClipLike`."""
 
     path: str | None
     class_id: int
     index: int
+    partial: bool = False
 
 
 class ClipCache:
@@ -185,7 +186,14 @@ class Recipe:
         else:
             clip = cache.get(item.path, rate)
             sample = augment(
-                clip, rate, self.augmentation, rng, noises, out_length=out_length, lead_in=lead_in
+                clip,
+                rate,
+                self.augmentation,
+                rng,
+                noises,
+                out_length=out_length,
+                lead_in=lead_in,
+                partial=item.partial,
             )
         # Digital silence leaves the frontend as it was made: a shorter warm-up in a row of the same length.
         sample[: rng.integers(lead_in + 1)] = 0.0

@@ -36,6 +36,7 @@ class Clip:
         index: the clip's number, unique over both subsets: with the run's seed it seeds this clip's
             augmentation.
         speaker: who speaks; a clip without a known speaker has its own, generated silence has "".
+        partial: only the word's beginning or end is to be heard.
 
     """
 
@@ -43,6 +44,7 @@ class Clip:
     class_id: int
     index: int
     speaker: str
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Selection:
         noise_training: background noise files for training.
         noise_validation: background noise files for validation; the same single file where there is only one.
         spare_training: `_unknown_` clips of the training speakers beyond those that are wanted at a time; each
-            epoch draws from them too.
+            epoch draws from them too. With `partial_words` the words' beginnings and ends are among them.
 
     """
 
@@ -118,6 +120,7 @@ def select_clips(
     unknown_class_percentage: float = 1.0,
     silence_class_percentage: float = 0.6,
     background_noise_dir: str | None = BACKGROUND_NOISE,
+    partial_words: bool = False,
     seed: int = 42,
     max_samples_per_class: int = -1,
     speaker_function: SpeakerFunction | None = None,
@@ -138,6 +141,8 @@ def select_clips(
             generated ones (path None).
         background_noise_dir: folder of noise files, relative to `directory` or absolute; None for no noise.
             The default folder may be missing, another one may not.
+        partial_words: let the beginnings and ends of the words be `_unknown_` too in training: a running stream
+            shows them, and a model that has only met whole words takes them for one.
         seed: another seed gives another split and other `_unknown_` clips.
         max_samples_per_class: upper limit for each class in each subset (dry runs); -1 for none.
         speaker_function: path of a clip -> speaker. Without it a manifest in the folder tells the speaker,
@@ -158,6 +163,8 @@ def select_clips(
     _check_subsets(root, source, training, validation, validation_split)
     taken = {clip.name for clip in training}
     spare = [clip for clip in draw.unknown(lambda speaker: speaker not in held_out) if clip.name not in taken]
+    first = len(training) + len(validation)
+    partial = partial_words and UNKNOWN in classes and max_samples_per_class < 0
     noise_training, noise_validation = _split_noise(source.noise, validation_split, seed)
     return Selection(
         classes=tuple(classes),
@@ -165,7 +172,8 @@ def select_clips(
         validation=_numbered(validation, len(training)),
         noise_training=noise_training,
         noise_validation=noise_validation,
-        spare_training=_numbered(spare, len(training) + len(validation)),
+        spare_training=_numbered(spare, first)
+        + (_partial(training, classes, first + len(spare)) if partial else ()),
     )
 
 
@@ -280,7 +288,6 @@ class _Draw:
         ]
         return stable_shuffle(chosen, lambda clip: f"{clip.class_id}/{clip.name}", self.seed)
 
-
     def unknown(self, belongs: Callable[[str], bool]) -> list[_Candidate]:
         """Return all `_unknown_` clips of the speakers, in a shuffled order; none in a dry run."""
         if UNKNOWN not in self.source.classes or self.limit >= 0 or self.unknown_percentage == 0.0:
@@ -350,6 +357,15 @@ def _split_noise(
 def _numbered(clips: Sequence[_Candidate], first: int) -> tuple[Clip, ...]:
     return tuple(
         Clip(clip.path, clip.class_id, index, clip.speaker) for index, clip in enumerate(clips, first)
+    )
+
+
+def _partial(training: Sequence[_Candidate], classes: Sequence[str], first: int) -> tuple[Clip, ...]:
+    """Return the words' clips once more, as parts that are `_unknown_`."""
+    words = [clip for clip in training if classes[clip.class_id] not in META_CLASSES]
+    unknown = list(classes).index(UNKNOWN)
+    return tuple(
+        Clip(clip.path, unknown, index, clip.speaker, partial=True) for index, clip in enumerate(words, first)
     )
 
 

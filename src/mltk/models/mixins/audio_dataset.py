@@ -126,6 +126,7 @@ class AudioDatasetMixin(DatasetMixin):
             unknown_class_percentage=generator.unknown_class_percentage,
             silence_class_percentage=generator.silence_class_percentage,
             background_noise_dir=generator.bg_noise_dir,
+            partial_words=generator.partial_words,
             seed=seed,
             max_samples_per_class=limit,
         )
