@@ -4,7 +4,6 @@ The interpreter is the package `tflite-micro`, which PyPI has for Linux on x86-6
 here raises one TfliteError that says so.
 """
 
-import math
 import os
 import re
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from mltk.tflite.convert_quiet import quiet_native
 from mltk.tflite.layers import TfliteTensor
 from mltk.tflite.model import TfliteModel, as_tensor_values
 from mltk.tflite.summary import with_unit
+from mltk.tflite.trial import sufficient_arena
 from mltk.utils.errors import TfliteError
 
 # The arena is cut to what is used afterwards; a large one costs nothing, and one below some hundred bytes
@@ -31,27 +31,28 @@ class MicroInterpreter:
 
     Args:
         data: the .tflite file's bytes.
+        arena_bytes: the tensor arena's size; as large as it has to be where it is None.
 
     Raises:
         TfliteError: tflite-micro is not installed, or it refuses the model (an operator that it lacks).
 
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, arena_bytes: int | None = None) -> None:
         runtime = _load_runtime()
         self._data = data  # the interpreter keeps a pointer into it
-        arena_bytes = _FIRST_ARENA_BYTES
+        size = arena_bytes or _FIRST_ARENA_BYTES
         while True:
             with quiet_native() as printed:
                 try:
-                    self._interpreter: Any = runtime.Interpreter.from_bytes(data, arena_size=arena_bytes)
+                    self._interpreter: Any = runtime.Interpreter.from_bytes(data, arena_size=size)
                     break
                 except RuntimeError as error:
                     failure = error
-            if arena_bytes >= _LARGEST_ARENA_BYTES or "missing:" not in printed.text:
+            if arena_bytes or size >= _LARGEST_ARENA_BYTES or "missing:" not in printed.text:
                 reason = printed.last_line() or str(failure)
                 raise TfliteError(f"TensorFlow Lite Micro can not load the model: {reason}") from failure
-            arena_bytes *= 4
+            size *= 4
 
     def run(self, *values: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         """Return [the first output]; an LSTM's state starts from zero each time.
@@ -242,8 +243,9 @@ class TfliteMicro:
 
 
 def arena_size(data: bytes) -> int:
-    """Return how many bytes of tensor arena a .tflite takes in TensorFlow Lite Micro (alignment rounded up
-    to 16).
+    """Return how many bytes of tensor arena a device has to give a .tflite in TensorFlow Lite Micro.
+
+    It is found in another process (0.4 s), so that a model that crashes TFLM is an error.
 
     Args:
         data: the .tflite file's bytes.
@@ -252,9 +254,9 @@ def arena_size(data: bytes) -> int:
         TfliteError: the file is damaged, TFLM can not run it, or tflite-micro is not installed.
 
     """
-    model = TfliteModel(data)
-    model.ensure_runnable("micro")
-    return 16 * math.ceil(MicroInterpreter(data).arena_bytes_used() / 16)
+    _load_runtime()
+    TfliteModel(data)
+    return sufficient_arena(data, "The model")
 
 
 def is_available() -> bool:
