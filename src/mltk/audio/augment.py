@@ -202,7 +202,7 @@ def augment(
         clip = trim_silence(clip, augmentation.trim_threshold_db)  # type: ignore[assignment]
     if augmentation.resample_range is not None:
         # Whole percents: the resampler keeps a filter for each pair of rates.
-        clip = resample(clip, round(100 * drawn.tape), 100)
+        clip = to_float32(resample(clip, round(100 * drawn.tape), 100))
     if augmentation.needs_stretch:
         clip = stretch(clip, sample_rate_hz, drawn.speed, drawn.pitch, drawn.stretch_seed)
     if augmentation.vtlp_range is not None:

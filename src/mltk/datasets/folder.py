@@ -102,7 +102,7 @@ def missing_class_error(name: str, directory: str | os.PathLike[str], words: Ite
 
 def _audio_files(folder: Path, empty_files: list[Path]) -> list[Path]:
     """List the audio files below a folder; zero-byte ones go to `empty_files`."""
-    found = []
+    found: list[Path] = []
     for file in _walk(folder):
         if file.suffix.lower() in AUDIO_EXTENSIONS:
             (found if file.stat().st_size else empty_files).append(file)

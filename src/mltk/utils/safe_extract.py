@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from mltk.utils.errors import ArchiveError, MltkError
 from mltk.utils.files import make_folder
@@ -136,7 +136,8 @@ def _is_special(mode: int) -> bool:
 def _unpack_tar(archive: Path, magic: bytes, writer: "_Writer") -> None:
     openers = [opener for start, opener in _DECOMPRESSORS if magic.startswith(start)]
     with contextlib.ExitStack() as stack:
-        plain: IO[bytes] = stack.enter_context(openers[0](archive, "rb") if openers else archive.open("rb"))
+        opened_plain: Any = openers[0](archive, "rb") if openers else archive.open("rb")
+        plain: IO[bytes] = stack.enter_context(opened_plain)
         # Headers and padding come on top of the files' bytes, at most a few blocks for each.
         bounded = _Bounded(plain, 2 * writer.limit, archive)
         opened = stack.enter_context(tarfile.open(fileobj=bounded, mode="r:"))  # type: ignore[call-overload]
