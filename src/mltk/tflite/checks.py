@@ -64,7 +64,7 @@ def _check_subgraph(model: Any, graph: Any) -> None:
         name = f"operator {index} ({opcode_name(model.operatorCodes[operator.opcodeIndex])})"
         _check_indices(f"the inputs of {name}", operator.inputs, len(tensors), optional=True)
         _check_indices(f"the outputs of {name}", operator.outputs, len(tensors), optional=False)
-        _check_indices(f"the intermediates of {name}", operator.intermediates, len(tensors), optional=False)
+        _check_indices(f"the intermediates of {name}", operator.intermediates, len(tensors), optional=True)
 
 
 def _check_indices(what: str, indices: Any, count: int, *, optional: bool) -> None:
