@@ -255,7 +255,7 @@ print("DONE", ran, refused)
 
 
 def _mutate(path: Path, first: int, last: int) -> tuple[int, int]:
-    """Load, describe and run damaged copies in another process, where a crash shows; return (ran, refused)."""
+    """Load, describe and run damaged copies in another process, to see a crash; return (ran, refused)."""
     process = subprocess.run(
         [sys.executable, "-c", WORKER, str(path), str(first), str(last)],
         capture_output=True,
