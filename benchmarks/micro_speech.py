@@ -67,6 +67,15 @@ def noise_folder(test: Path) -> Path:
     return pieces.parent
 
 
+def silence_folder(test: Path) -> Path:
+    """Make a folder with nothing but the recordings that the data set itself calls _silence_."""
+    only = test.parent / "test_silence"
+    only.mkdir(exist_ok=True)
+    if not (only / "_silence_").is_symlink():
+        (only / "_silence_").symlink_to(test / "_silence_")
+    return only
+
+
 def words_folder(test: Path) -> Path:
     """Make a folder with the words of the speakers kept apart, without noise."""
     only = test.parent / "test_words"
@@ -87,11 +96,13 @@ def one_seed(out: Path, seed: int, epochs: int | None) -> dict[str, dict[str, fl
     mltk("train", MODEL, "--clean", "--dataset", str(train), "--seed", str(seed), *limit, folder=folder)
     minutes = (time.monotonic() - started) / 60
     own = {kind: read_scores(folder, kind) for kind in ("tflite", "h5")}
-    noise = scores(folder, noise_folder(test))
+    noise = scores(folder, noise_folder(test))["_silence_"]
+    silence = scores(folder, silence_folder(test))["_silence_"]
     return {
         "own validation": own["tflite"],
         "own validation, float": own["h5"],
-        "other speakers": scores(folder, words_folder(test)) | {"noise as _silence_": noise["_silence_"]},
+        "other speakers": scores(folder, words_folder(test))
+        | {"noise as _silence_": noise, "_silence_ recordings": silence},
         "other speakers, float": scores(folder, words_folder(test), tflite=False),
         "training": {"minutes": minutes},
     }

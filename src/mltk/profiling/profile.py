@@ -137,7 +137,7 @@ def profile_model(
     from mltk.tflite.model import TfliteModel
 
     data, name = resolve_tflite(model, test)
-    return _results(TfliteModel(data), name)
+    return _results(TfliteModel(data, path=name), name)
 
 
 def _results(tflite: "TfliteModel", name: str) -> ProfilingResults:

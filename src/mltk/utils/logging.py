@@ -3,8 +3,20 @@
 import logging
 import sys
 from pathlib import Path
+from typing import TextIO
 
 _LOGGER_NAME = "mltk"
+
+
+class _Console(logging.StreamHandler[TextIO]):
+    """Writes to whatever standard error is at the time."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
 
 
 def get_mltk_logger() -> logging.Logger:
@@ -21,10 +33,9 @@ def get_logger(verbose: bool = False) -> logging.Logger:
     """
     logger = get_mltk_logger()
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
-    if not any(getattr(handler, "mltk_console", False) for handler in logger.handlers):
-        console = logging.StreamHandler(sys.stderr)
+    if not any(isinstance(handler, _Console) for handler in logger.handlers):
+        console = _Console()
         console.setFormatter(logging.Formatter("%(message)s"))
-        console.mltk_console = True  # type: ignore[attr-defined]
         logger.addHandler(console)
     return logger
 

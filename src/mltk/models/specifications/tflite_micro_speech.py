@@ -83,7 +83,6 @@ my_model.datagen = ParallelAudioDataGenerator(
     bg_noise_range=(0.0, 0.3),
     bg_noise_dir="_background_noise_",
     warmup_ms=1000,
-    partial_words=True,
 )
 
 # Layers
