@@ -10,6 +10,7 @@ the same recordings (on other speakers than ours; see the README).
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -38,14 +39,18 @@ def mltk(*arguments: str, folder: Path) -> None:
     with (folder / "commands.log").open("a") as log:
         log.write(f"$ mltk {' '.join(arguments)}\n")
         log.flush()
-        code = subprocess.run(command, cwd=folder, check=False, env=environment, stdout=log, stderr=log).returncode
+        code = subprocess.run(
+            command, cwd=folder, check=False, env=environment, stdout=log, stderr=log
+        ).returncode
     if code:
         raise SystemExit(f"mltk {arguments[0]} ended with {code}: see {folder / 'commands.log'}")
 
 
 def read_scores(folder: Path, kind: str) -> dict[str, float]:
     """Return the accuracy of all and of each class that the last training or evaluation left (kind: h5 or tflite)."""
-    results = json.loads((folder / "cache" / "models" / MODEL / "eval" / kind / "eval-results.json").read_text())
+    results = json.loads(
+        (folder / "cache" / "models" / MODEL / "eval" / kind / "eval-results.json").read_text()
+    )
     by_class = dict(zip(results["classes"], results["class_accuracies"], strict=True))
     return {"accuracy": results["overall_accuracy"], **by_class}
 
@@ -110,16 +115,21 @@ def one_seed(out: Path, seed: int, epochs: int | None) -> dict[str, dict[str, fl
 
 def table(runs: list[dict[str, dict[str, float]]]) -> str:
     """Return the figures as a table: mean, spread (lowest to highest) and the reference's."""
-    lines = ["| measured on | figure | mean | lowest - highest | reference toolkit |", "| --- | --- | --- | --- | --- |"]
+    lines = [
+        "| measured on | figure | mean | lowest - highest | reference toolkit |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for part in runs[0]:
         for figure in runs[0][part]:
             values = [run[part][figure] for run in runs if run[part][figure] is not None]
-            if not values or any(value != value for value in values):
+            if not values or any(map(math.isnan, values)):
                 continue
             reference = REFERENCE.get(part, {}).get(figure)
             shown = f"{reference:.3f}" if reference is not None else ""
             mean = statistics.mean(values)
-            lines.append(f"| {part} | {figure} | {mean:.3f} | {min(values):.3f} - {max(values):.3f} | {shown} |")
+            lines.append(
+                f"| {part} | {figure} | {mean:.3f} | {min(values):.3f} - {max(values):.3f} | {shown} |"
+            )
     return "\n".join(lines)
 
 
@@ -135,7 +145,9 @@ def main() -> None:
     for seed in options.seeds:
         runs.append(one_seed(out, seed, options.epochs))
         print(f"seed {seed}: {json.dumps(runs[-1])}", flush=True)
-    (out / "results.json").write_text(json.dumps(dict(zip(map(str, options.seeds), runs, strict=True)), indent=2) + "\n")
+    (out / "results.json").write_text(
+        json.dumps(dict(zip(map(str, options.seeds), runs, strict=True)), indent=2) + "\n"
+    )
     print(table(runs))
 
 

@@ -31,7 +31,12 @@ def run(*arguments: str, folder: Path, capture: bool = False) -> str:
     command = [sys.executable, "-c", "from mltk.cli.main import main; main()", *arguments]
     environment = os.environ | {"MLTK_CACHE_DIR": str(folder / "cache")}
     finished = subprocess.run(
-        command, cwd=folder, check=False, env=environment, text=True, stdout=subprocess.PIPE if capture else None
+        command,
+        cwd=folder,
+        check=False,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE if capture else None,
     )
     if finished.returncode:
         sys.exit(f"The demo stopped: mltk {arguments[0]} ended with {finished.returncode}")
@@ -71,7 +76,11 @@ def main() -> None:
     options = parser.parse_args()
     folder = options.folder.resolve()
     if folder.exists():
-        if any(folder.iterdir()) and not (folder / "stream.json").exists() and not (folder / "words").exists():
+        if (
+            any(folder.iterdir())
+            and not (folder / "stream.json").exists()
+            and not (folder / "words").exists()
+        ):
             sys.exit(f"{folder} holds something else than a demo: name another folder")
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -86,7 +95,15 @@ def main() -> None:
     run("evaluate", MODEL, "--tflite", "--dataset", "words", folder=folder)
     words, duration_ms = make_stream(folder, options.seed)
     lines = run(
-        "classify_audio", MODEL, "--audio", "stream.wav", "--picture", "stream.png", "--json", folder=folder, capture=True
+        "classify_audio",
+        MODEL,
+        "--audio",
+        "stream.wav",
+        "--picture",
+        "stream.png",
+        "--json",
+        folder=folder,
+        capture=True,
     )
     events = [json.loads(line) for line in lines.splitlines()]
     detections = [

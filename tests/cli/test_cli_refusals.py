@@ -99,7 +99,10 @@ def test_a_model_that_is_none(name: str, number: int, tmp_path: Path, run: Run) 
         (["classify_audio", "MODEL", "--audio", "missing.wav"], "missing.wav"),
         (["classify_audio", "MODEL", "--audio", "MODEL"], "MODEL"),
         (["classify_audio", "MODEL", "--audio", "."], "."),
-        (["classify_audio", "MODEL", "--threshold", "300", "--audio", "words/yes/00000000_nohash_0.wav"], "300"),
+        (
+            ["classify_audio", "MODEL", "--threshold", "300", "--audio", "words/yes/00000000_nohash_0.wav"],
+            "300",
+        ),
         (["evaluate", "MODEL", "--tflite", "--dataset", "missing"], "missing"),
         (["evaluate", "MODEL", "--tflite", "--dataset", "MODEL"], "MODEL"),
         (["train", "tflite_micro_speech", "--dataset", "missing"], "missing"),
@@ -113,7 +116,9 @@ def test_a_model_that_is_none(name: str, number: int, tmp_path: Path, run: Run) 
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_other_wrong_arguments(arguments: list[str], mention: str, clips: Path, shared_dir: Path, run: Run) -> None:
+def test_other_wrong_arguments(
+    arguments: list[str], mention: str, clips: Path, shared_dir: Path, run: Run
+) -> None:
     folder = clips.parent
     shutil.copy(shared_dir / "models" / ALEXA, folder / "MODEL.mltk.zip")
     before = sorted(path for path in folder.rglob("*") if ".cache-of-test" not in path.parts)
@@ -126,7 +131,9 @@ def test_other_wrong_arguments(arguments: list[str], mention: str, clips: Path, 
 def mounted(folder: Path, options: str) -> None:
     """Mount a tmpfs; skip where that is not allowed."""
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(folder)], capture_output=True, check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)], capture_output=True, check=False
+    )
     if done.returncode:
         pytest.skip("mounting a tmpfs takes the superuser of a Linux machine")
 
@@ -168,12 +175,30 @@ def test_a_full_disk(tiny_disk: Path, clips: Path, shared_dir: Path, run: Run) -
     for arguments in (
         ["update_params", model, "volume_gain=1"],
         ["synthesize", "yes", "--count", "50", "--workers", "1", "--out", tiny_disk / "out"],
-        ["classify_audio", model, "--audio", clips / "yes" / "00000000_nohash_0.wav", "--dump-audio", tiny_disk],
-        ["classify_audio", model, "--audio", clips / "yes" / "00000000_nohash_0.wav", "--picture", tiny_disk / "p.png"],
+        [
+            "classify_audio",
+            model,
+            "--audio",
+            clips / "yes" / "00000000_nohash_0.wav",
+            "--dump-audio",
+            tiny_disk,
+        ],
+        [
+            "classify_audio",
+            model,
+            "--audio",
+            clips / "yes" / "00000000_nohash_0.wav",
+            "--picture",
+            tiny_disk / "p.png",
+        ],
     ):
         code, errors = run(*arguments, cwd=folder)
         assert_refused(code, errors)
-        left = [path for path in tiny_disk.rglob("*") if path.suffix in (".part", ".png", ".wav") or path.name[0] == "."]
+        left = [
+            path
+            for path in tiny_disk.rglob("*")
+            if path.suffix in (".part", ".png", ".wav") or path.name[0] == "."
+        ]
         kept = [path for path in left if path.suffix != ".wav" or path.stat().st_size == 0]
         assert kept == [], arguments
         assert model.read_bytes() == before

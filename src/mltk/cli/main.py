@@ -37,7 +37,8 @@ def _print_version(value: bool) -> None:
 
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     """From a spoken word to a chip: train, quantize, check and run keyword spotters for microcontrollers."""
