@@ -172,6 +172,8 @@ def test_a_full_disk(tiny_disk: Path, clips: Path, shared_dir: Path, run: Run) -
     with (tiny_disk / "filler").open("wb") as filler:
         filler.write(bytes(40 * 1024))
     before = model.read_bytes()
+    sound = folder / "sound.wav"
+    write_audio_file(str(sound), np.random.default_rng(5).uniform(-0.3, 0.3, 48000).astype(np.float32), 16000)
     for arguments in (
         ["update_params", model, "volume_gain=1"],
         ["synthesize", "yes", "--count", "50", "--workers", "1", "--out", tiny_disk / "out"],
@@ -179,7 +181,7 @@ def test_a_full_disk(tiny_disk: Path, clips: Path, shared_dir: Path, run: Run) -
             "classify_audio",
             model,
             "--audio",
-            clips / "yes" / "00000000_nohash_0.wav",
+            sound,
             "--dump-audio",
             tiny_disk,
         ],
@@ -187,7 +189,7 @@ def test_a_full_disk(tiny_disk: Path, clips: Path, shared_dir: Path, run: Run) -
             "classify_audio",
             model,
             "--audio",
-            clips / "yes" / "00000000_nohash_0.wav",
+            sound,
             "--picture",
             tiny_disk / "p.png",
         ],

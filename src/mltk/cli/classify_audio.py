@@ -185,7 +185,7 @@ def _score_printer(labels: tuple[str, ...]) -> "Callable[[Inference], None]":
         scores = "  ".join(f"{printable(label)} {score:3d}" for label, score in pairs)
         print(f"@{inference.time_ms}ms  {scores}", file=sys.stderr, flush=True)
 
-    from mltk.detection.events import printable
+    from mltk.utils.text import printable
 
     return print_scores
 

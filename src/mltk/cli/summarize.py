@@ -11,11 +11,12 @@ def summarize(
     test: Annotated[bool, typer.Option("--test", help="Use the dry run's model.")] = False,
 ) -> None:
     """Print a model's layers, its cost (MACs, operations, memory) and the settings stored in it."""
+    from mltk.utils.text import printable
+
     text = (
         _tflite_summary(model, test) if tflite or model.endswith(".tflite") else _keras_summary(model, test)
     )
-    # Names and settings may come from a stranger's file: nothing in them shall steer the terminal.
-    print("".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text))
+    print(printable(text, keep="\n"))
 
 
 def _tflite_summary(model: str, test: bool) -> str:

@@ -7,12 +7,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mltk.detection.events import printable
 from mltk.models.loading import resolve_tflite
 from mltk.models.model import MltkModel
 from mltk.tflite.interpreter import LiteInterpreter
 from mltk.tflite.model import TfliteModel
 from mltk.utils.errors import DetectionError
+from mltk.utils.text import printable
 
 EngineName = Literal["litert", "tflm"]
 ModelSource = TfliteModel | MltkModel | bytes | str | os.PathLike[str]

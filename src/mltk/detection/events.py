@@ -6,10 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-
-def printable(label: str) -> str:
-    """Return a label without what could break a line or steer the terminal: labels come out of files."""
-    return "".join(character if character.isprintable() else "?" for character in label)
+from mltk.utils.text import printable
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def samples_of_folder(
     root = check_folder(directory)
     noise = _background_noise(root) if SILENCE in model.classes else []
     words = _words(root, model.classes, optional=bool(noise))
-    generator = dataclasses.replace(model._generator(), validation_augmentation_enabled=False)
+    generator = dataclasses.replace(model.checked_datagen(), validation_augmentation_enabled=False)
     with tempfile.TemporaryDirectory(prefix="mltk-noise-") as scratch:
         silence_id = model.classes.index(SILENCE) if noise else -1
         pieces = _cut(noise, silence_id, generator.frontend_settings, Path(scratch))

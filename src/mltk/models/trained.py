@@ -95,7 +95,7 @@ class TrainedModel(MltkModel, AudioDatasetMixin):
     def input_shape(self, value: tuple[int, ...]) -> None:
         self._input_shape = value
 
-    def _generator(self) -> Any:
+    def checked_datagen(self) -> Any:
         # Made when it is needed: most who read an archive load no data.
         if self.datagen is None:
             self.datagen = _generator(self)

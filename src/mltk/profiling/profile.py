@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mltk.models.loading import resolve_tflite
 from mltk.models.model import MltkModel
 from mltk.utils.errors import ModelError
+from mltk.utils.text import printable
 
 if TYPE_CHECKING:
     from mltk.tflite.layers import TfliteLayer, TfliteTensor
@@ -91,9 +92,7 @@ class ProfilingResults:
             "Model Layers",
             self._layer_table(),
         ]
-        # Names may come from a stranger's file: nothing in them shall steer the terminal.
-        text = "\n".join(lines)
-        return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
+        return printable("\n".join(lines), keep="\n")
 
     def _layer_table(self) -> str:
         from mltk.tflite.summary import grid

@@ -19,6 +19,7 @@ from mltk.models.model import MltkModel
 from mltk.tflite.convert_quiet import load_tensorflow
 from mltk.tflite.model import TfliteModel
 from mltk.utils.errors import ModelError, TrainingError
+from mltk.utils.files import is_writable_folder
 from mltk.utils.logging import add_file_log, get_mltk_logger
 
 TEST_EPOCHS = 3
@@ -162,6 +163,10 @@ def _check(model: MltkModel, resume: bool, clean: bool, weights: str | None, epo
     for mixin, attribute in (("TrainMixin", "build_model_function"), ("AudioDatasetMixin", "load_dataset")):
         if not hasattr(type(model), attribute):
             raise ModelError(f"The model {model.name} can not be trained: add mltk.core.{mixin} to its bases")
+    if not is_writable_folder(model.archive_path.parent):
+        raise ModelError(
+            f"The archive can not be written into {model.archive_path.parent}: train from another folder"
+        )
     if resume and clean:
         raise TrainingError("--clean removes what --resume goes on from: give one of them")
     if resume and weights is not None:

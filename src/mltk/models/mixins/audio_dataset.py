@@ -118,7 +118,7 @@ class AudioDatasetMixin(DatasetMixin):
     def _load_split(self, directory: Path, subset: str, limit: int, seed: int) -> LoadedDataset:
         from mltk.datasets.selection import select_clips
 
-        generator = self._generator()
+        generator = self.checked_datagen()
         selection = select_clips(
             directory,
             self.classes,
@@ -159,7 +159,7 @@ class AudioDatasetMixin(DatasetMixin):
     ) -> Batches | None:
         if not clips:
             return None
-        feed: Batches = self._generator().feed(
+        feed: Batches = self.checked_datagen().feed(
             clips,
             noise,
             spare,
@@ -170,7 +170,13 @@ class AudioDatasetMixin(DatasetMixin):
         )
         return feed
 
-    def _generator(self) -> Any:
+    def checked_datagen(self) -> Any:
+        """Return `datagen`.
+
+        Raises:
+            ModelError: there is none.
+
+        """
         if self.datagen is None:
             raise ModelError(f"The model {self.name} has no datagen: assign a ParallelAudioDataGenerator")
         return self.datagen
