@@ -21,7 +21,7 @@ from mltk.detection.scoring import SpokenWord, StreamScore, score_stream
 WORDS = ["yes", "no"]
 MODEL = "tflite_micro_speech"
 # Time enough for the words to be told apart; a real training goes on until it stops by itself.
-EPOCHS = 40
+EPOCHS = 80
 TOLERANCE_MS = 500
 
 
