@@ -46,7 +46,7 @@ def run(*arguments: str, folder: Path, capture: bool = False) -> str:
 def make_stream(folder: Path, seed: int) -> tuple[list[SpokenWord], int]:
     """Lay words by voices that the training has not heard into quiet noise; return where they are."""
     spoken = ["yes", "no", "no", "yes", "no", "yes", "yes", "no"]
-    samples, placed = synthesize_stream(spoken, seed=seed)
+    samples, placed = synthesize_stream(spoken, seed=seed + 1)
     write_audio_file(str(folder / "stream.wav"), samples, 16000)
     words = [SpokenWord(word, start, end) for word, start, end in placed]
     (folder / "stream.json").write_text(json.dumps([vars(word) for word in words], indent=2) + "\n")

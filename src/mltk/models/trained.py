@@ -96,7 +96,7 @@ class TrainedModel(MltkModel, AudioDatasetMixin):
         self._input_shape = value
 
     def checked_datagen(self) -> Any:
-        # Made when it is needed: most who read an archive load no data.
+        """Return what turns clips into features, made when it is needed: most who read an archive load no data."""
         if self.datagen is None:
             self.datagen = _generator(self)
         return self.datagen
