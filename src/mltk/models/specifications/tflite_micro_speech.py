@@ -50,7 +50,7 @@ my_model.classes = ["yes", "no", "_unknown_", "_silence_"]
 my_model.metrics = ["accuracy", BalancedAccuracy(len(my_model.classes))]
 # There are three times as many other words as clips of one keyword (below), so "balanced" would give them a third; a little
 # more keeps false accepts down.
-my_model.class_weights = {"yes": 1.0, "no": 1.0, "_unknown_": 0.37, "_silence_": 1.2}
+my_model.class_weights = {"yes": 1.0, "no": 1.0, "_unknown_": 0.4, "_silence_": 1.2}
 
 frontend_settings = AudioFeatureGeneratorSettings()
 frontend_settings.sample_rate_hz = 16000
