@@ -1,12 +1,10 @@
 """`mltk classify_audio` as a user runs it, and what it leaves on disk."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +21,6 @@ from mltk.utils.logging import get_mltk_logger
 
 AUDIO = noise_bursts(6)
 MODEL = loud_model()
-SRC = Path(__file__).resolve().parents[2] / "src"
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +163,6 @@ def test_raw_samples_from_standard_input(files, piece):
             "-",
         ],
         cwd=files,
-        env={**os.environ, "PYTHONPATH": str(SRC)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -193,7 +189,6 @@ def test_events_are_told_while_the_stream_goes_on(files):
             "-",
         ],
         cwd=files,
-        env={**os.environ, "PYTHONPATH": str(SRC)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as process:
@@ -216,7 +211,6 @@ def test_ctrl_c_leaves_whole_files(files, tmp_path):
     with subprocess.Popen(
         [*command, "--audio", "-", "--dump-audio", str(tmp_path), "--picture", str(tmp_path / "p.png")],
         cwd=files,
-        env={**os.environ, "PYTHONPATH": str(SRC)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -294,7 +288,6 @@ def test_no_sound_on_standard_input(files):
         ],
         check=False,
         cwd=files,
-        env={**os.environ, "PYTHONPATH": str(SRC)},
         input=b"",
         capture_output=True,
         timeout=60,
