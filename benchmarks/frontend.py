@@ -36,10 +36,9 @@ def tensorflow_op(
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
-    @tf.function(input_signature=[tf.TensorSpec([16000], tf.int16)])  # type: ignore[untyped-decorator]
-    def features(clip: tf.Tensor) -> tf.Tensor:
+    def features(clip: NDArray[np.int16]) -> tf.Tensor:
         return audio_microfrontend_op.audio_microfrontend(
-            clip,
+            tf.constant(clip),
             sample_rate=16000,
             window_size=settings.window_size_ms,
             window_step=settings.window_step_ms,
