@@ -8,7 +8,7 @@ import functools
 import importlib
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -67,10 +67,14 @@ def _told_when_stopped(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **options)
         except KeyboardInterrupt:
-            print("mltk: stopped", file=sys.stderr)
-            sys.exit(130)
+            _stop()
 
     return run
+
+
+def _stop() -> NoReturn:
+    print("mltk: stopped", file=sys.stderr)
+    sys.exit(130)
 
 
 def main() -> None:
@@ -81,8 +85,7 @@ def main() -> None:
         print(f"mltk: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("mltk: stopped", file=sys.stderr)
-        sys.exit(130)
+        _stop()
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
