@@ -1,5 +1,6 @@
 """The training feed: clips in, batches of features out, with the reference toolkit's names."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -156,6 +157,7 @@ class ParallelAudioDataGenerator:
         seed: int | None = None,
         shuffle: bool = True,
         max_batches: int | None = None,
+        sample_shape: tuple[int, ...] | None = None,
     ) -> Feed:
         """Make the batches of one subset.
 
@@ -169,19 +171,27 @@ class ParallelAudioDataGenerator:
             seed: 0 or more; with the epoch and a clip's index it decides all that is random.
             shuffle: False keeps the clips' order in training.
             max_batches: batches of an epoch at most.
+            sample_shape: the shape that the model takes; the values stay in their order, frame by frame.
+                None: (frames, channels, 1).
 
         Returns:
             A `Feed`: iterate over it for an epoch's (x, y), `len()` is the batches of an epoch, `close()`
             ends its workers.
 
         Raises:
-            DatasetError: a number or a clip's class is out of range.
+            DatasetError: a number or a clip's class is out of range, or the shape does not fit the frontend's.
             FrontendError: the frontend's settings are illegal.
             MissingExtraError: speed or pitch vary and the extra 'train' is not installed.
 
         """
         self.__post_init__()
         self.frontend_settings.validate()
+        frames, channels = self.frontend_settings.spectrogram_shape
+        if sample_shape is not None and math.prod(sample_shape) != frames * channels:
+            raise DatasetError(
+                f"The model takes samples of shape {'x'.join(map(str, sample_shape))}, but the frontend makes "
+                f"{frames}x{channels} features: set input_shape to the frontend's spectrogram_shape and a 1"
+            )
         augmentation = self.augmentation
         if not training and not self.validation_augmentation_enabled:
             augmentation = augmentation.without_variation()
@@ -201,6 +211,7 @@ class ParallelAudioDataGenerator:
             scale=self.samplewise_std_normalization,
             rescale=self.rescale,
             warmup_ms=self.warmup_ms if training else 0,
+            sample_shape=sample_shape,
         )
         return Feed(
             recipe,

@@ -122,6 +122,8 @@ class Recipe:
         scale: divide each spectrogram by its standard deviation + 1e-6.
         rescale: multiply by this at last.
         warmup_ms: the longest audio before the clip whose features are dropped; each clip draws its own length.
+        sample_shape: shape of one sample as the model takes it, such as (frames, 1, channels) of a temporal one;
+            None for (frames, channels, 1).
 
     """
 
@@ -135,6 +137,7 @@ class Recipe:
     scale: bool = False
     rescale: float | None = None
     warmup_ms: int = 0
+    sample_shape: tuple[int, ...] | None = None
     _frontend: Any = field(default=None, repr=False, compare=False)
 
     @property
@@ -158,7 +161,7 @@ class Recipe:
             cache: where decoded clips are kept.
 
         Returns:
-            Features [n, frames, channels, 1] of `output_dtype`, and one-hot labels float32 [n, n_classes].
+            Features [n, *sample_shape] of `output_dtype`, and one-hot labels float32 [n, n_classes].
 
         Raises:
             AudioError: a file can not be read; its path is in the message.
@@ -172,7 +175,7 @@ class Recipe:
         features = self._normalized(self._features(samples, settings))
         labels = np.zeros((len(items), self.n_classes), np.float32)
         labels[np.arange(len(items)), [item.class_id for item in items]] = 1.0
-        return features[..., np.newaxis], labels
+        return features.reshape(len(items), *(self.sample_shape or (*features.shape[1:], 1))), labels
 
     def make_sample(self, item: Item, epoch: int, length: int, cache: ClipCache) -> NDArray[np.float32]:
         """Return one augmented clip, warm-up included: float32 [length]."""

@@ -71,7 +71,14 @@ def _words(root: Path, classes: Sequence[str], optional: bool) -> list[Clip]:
 
 
 def _features(generator: Any, clips: Sequence[Clip], model: AudioDatasetMixin) -> Samples:
-    with generator.feed(clips, (), n_classes=model.n_classes, batch_size=64, training=False) as feed:
+    with generator.feed(
+        clips,
+        (),
+        n_classes=model.n_classes,
+        batch_size=64,
+        training=False,
+        sample_shape=model.input_shape,
+    ) as feed:
         return collect(feed)
 
 

@@ -167,6 +167,7 @@ class AudioDatasetMixin(DatasetMixin):
             batch_size=self.batch_size,
             n_classes=self.n_classes,
             seed=seed,
+            sample_shape=self.input_shape,
         )
         return feed
 
