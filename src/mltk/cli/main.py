@@ -24,6 +24,7 @@ COMMANDS = {
     "profile": "mltk.cli.profile",
     "update_params": "mltk.cli.update_params",
     "classify_audio": "mltk.cli.classify_audio",
+    "view": "mltk.cli.view",
 }
 
 
