@@ -9,45 +9,57 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from mltk.tflite import convert_recurrent as recurrent
 from mltk.utils.errors import TrainingError
 
 
 class _StaticReshape(keras.layers.Layer):  # type: ignore[misc]
-    """Flatten to [-1, n] with n known now: one RESHAPE op, without the SHAPE/STRIDED_SLICE/PACK of a dynamic
-    shape.
+    """Reshape to [-1, *sizes] with the sizes known now: one RESHAPE op, without the SHAPE/STRIDED_SLICE/PACK of
+    a dynamic shape.
     """
 
-    def __init__(self, n_values: int, **kwargs: Any) -> None:
+    def __init__(self, sizes: tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.n_values = n_values
+        self.sizes = sizes
 
     def call(self, inputs: Any) -> Any:
-        return tf.reshape(inputs, [-1, self.n_values])
+        return tf.reshape(inputs, [-1, *self.sizes])
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, int]:
-        return (input_shape[0], self.n_values)
-
-
-def _export_flatten(layer: Any) -> Any:
-    n_values = int(np.prod(layer.input.shape[1:]))
-    return _StaticReshape(n_values, name=layer.name)
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (input_shape[0], *self.sizes)
 
 
-# Layer class -> function that gives the layer to export in its place. Later swaps (LayerNormalization, LSTM)
-# go in here.
-EXPORT_LAYERS: dict[type, Callable[[Any], Any]] = {keras.layers.Flatten: _export_flatten}
+def _export_reshape(layer: Any) -> Any:
+    return _StaticReshape(tuple(map(int, layer.output.shape[1:])), name=layer.name)
+
+
+# Layer class -> function that gives the layer to export in its place. A layer of our own that has a method
+# `export_layer()` gives its stand-in itself.
+EXPORT_LAYERS: dict[type, Callable[[Any], Any]] = {
+    keras.layers.Flatten: _export_reshape,
+    keras.layers.Reshape: _export_reshape,
+    keras.layers.LayerNormalization: recurrent.export_layer_normalization,
+    keras.layers.LSTM: recurrent.export_lstm,
+}
+# The stand-ins of these know one sample at a time.
+_ONE_SAMPLE = (keras.layers.LayerNormalization, keras.layers.LSTM)
 
 
 def export_clone(keras_model: Any) -> Any:
     """Return a copy of a built model with the layers of `EXPORT_LAYERS` swapped; all weights are shared.
 
     Raises:
-        TrainingError: the model is not built yet, or has dimensions of unknown size besides the batch.
+        TrainingError: the model is not built yet, is no graph of layers (a subclass of keras.Model), has
+            dimensions of unknown size besides the batch, or a recurrent layer that can not be exported.
 
     """
+    if not isinstance(keras_model, keras.Sequential) and not hasattr(keras_model, "operations"):
+        raise TrainingError(
+            f"The Keras model {keras_model.name} is a {type(keras_model).__name__}: build it as "
+            "keras.Sequential or as keras.Model(inputs, outputs), so that its layers are known"
+        )
     if not keras_model.built:
         raise TrainingError(f"The Keras model {keras_model.name} is not built: give it an input shape")
     for tensor in keras_model.inputs:
@@ -58,8 +70,38 @@ def export_clone(keras_model: Any) -> Any:
                 "but the batch's to be fixed"
             )
 
+    _refuse_hidden_loops(keras_model)
+
     def swap(layer: Any) -> Any:
+        if hasattr(layer, "export_layer"):
+            return layer.export_layer()
         export = EXPORT_LAYERS.get(type(layer))
+        if export is None:
+            recurrent.refuse_loops(layer)
         return export(layer) if export else layer
 
-    return keras.models.clone_model(keras_model, clone_function=swap)
+    inputs = None
+    if any(type(layer) in _ONE_SAMPLE for layer in keras_model.layers):
+        inputs = keras.tree.map_structure(_one_sample, keras_model.input)
+    return keras.models.clone_model(keras_model, input_tensors=inputs, clone_function=swap)
+
+
+def _one_sample(tensor: Any) -> Any:
+    return keras.Input(batch_shape=(recurrent.BATCH, *tensor.shape[1:]), dtype=tensor.dtype, name=tensor.name)
+
+
+def _refuse_hidden_loops(model: Any) -> None:
+    """Refuse a recurrent layer inside a layer: what is in there is not swapped."""
+    for outer in model.layers:
+        for layer in _inner_layers(outer):
+            if isinstance(layer, recurrent.LOOPING):
+                raise TrainingError(
+                    f"The recurrent layer {layer.name} is inside {outer.name} ({type(outer).__name__}): use it "
+                    "in the model itself, so that it can be exported"
+                )
+
+
+def _inner_layers(layer: Any) -> list[Any]:
+    """Return the layers inside a model or a wrapper such as TimeDistributed, and those inside them."""
+    inner = [*getattr(layer, "layers", []), *([layer.layer] if hasattr(layer, "layer") else [])]
+    return inner + [deeper for item in inner for deeper in _inner_layers(item)]
