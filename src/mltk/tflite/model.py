@@ -31,7 +31,7 @@ class TfliteModel:
 
     Args:
         flatbuffer_data: the file's bytes.
-        path: where they come from, for messages; None where they come from no file.
+        path: where they come from, for messages (`source`); None where they come from no file.
         reference_kernels: predict with LiteRT's plain reference kernels instead of the fast ones (XNNPACK).
         n_threads: threads of the kernels.
 
@@ -51,14 +51,12 @@ class TfliteModel:
         self.path = None if path is None else str(path)
         self._reference_kernels = reference_kernels
         self._n_threads = n_threads
-        self._source = self.path or "The model"
-        self._model = schema.parse(self.flatbuffer_data, self._source)
+        self.source = self.path or "The model"
+        self._model = schema.parse(self.flatbuffer_data, self.source)
         try:
             check_graph(self._model)
         except GraphError as error:
-            raise TfliteError(
-                f"{self._source} is not a usable .tflite file: {error}; get it again"
-            ) from error
+            raise TfliteError(f"{self.source} is not a usable .tflite file: {error}; get it again") from error
         self._graph = self._model.subgraphs[0]
         self.tensors = [read_tensor(index, tensor) for index, tensor in enumerate(self._graph.tensors or [])]
         self._interpreter: LiteInterpreter | None = None
@@ -77,13 +75,17 @@ class TfliteModel:
         """
         return cls(read_bytes(path, ".tflite model"), path, reference_kernels, n_threads)
 
-    def _check(self, check: Callable[[Any], None]) -> None:
+    def check(self, check: Callable[[Any], None]) -> None:
+        """Apply one of the checks of `checks` and `operators` to the whole graph.
+
+        Raises:
+            TfliteError: it found a contradiction.
+
+        """
         try:
             check(self._model)
         except GraphError as error:
-            raise TfliteError(
-                f"{self._source} is not a usable .tflite file: {error}; get it again"
-            ) from error
+            raise TfliteError(f"{self.source} is not a usable .tflite file: {error}; get it again") from error
 
     @property
     def inputs(self) -> list[TfliteTensor]:
@@ -255,9 +257,9 @@ class TfliteModel:
             TfliteError: its operators contradict each other, or it crashed a process that tried it.
 
         """
-        self._check(check_runnable)
+        self.check(check_runnable)
         if not is_vetted(self.layers):
-            try_apart(self.flatbuffer_data, engine, self._source)
+            try_apart(self.flatbuffer_data, engine, self.source)
 
     def _new_interpreter(self) -> LiteInterpreter:
         self.ensure_runnable("reference" if self._reference_kernels else "litert")
@@ -266,9 +268,9 @@ class TfliteModel:
     def _as_input(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if len(self.inputs) != 1:
             raise TfliteError(
-                f"{self._source} has {len(self.inputs)} inputs: predict() serves models with one"
+                f"{self.source} has {len(self.inputs)} inputs: predict() serves models with one"
             )
-        return as_tensor_values(x, self.inputs[0], self._source)
+        return as_tensor_values(x, self.inputs[0], self.source)
 
 
 def as_tensor_values(x: npt.NDArray[Any], tensor: TfliteTensor, source: str) -> npt.NDArray[Any]:

@@ -1,0 +1,96 @@
+"""What the compiler knows of the C kernels: the fields of their parameters, in the order of `mltk_nn.h`.
+
+From this one table the engine lays out the structs in memory and the firmware's writer prints them as C. The
+sizes are checked against the compiled C when the engine is loaded.
+"""
+
+import ctypes
+from dataclasses import dataclass
+
+# C type -> ctypes. A pointer's constant is an array of the type that it points to.
+C_TYPES: dict[str, type] = {
+    "int8_t": ctypes.c_int8,
+    "uint8_t": ctypes.c_uint8,
+    "int16_t": ctypes.c_int16,
+    "uint16_t": ctypes.c_uint16,
+    "int32_t": ctypes.c_int32,
+    "uint32_t": ctypes.c_uint32,
+    "float": ctypes.c_float,
+}
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One C kernel.
+
+    Attributes:
+        name: the function's; its parameters are the struct NAME_params unless `struct` says another.
+        source: the C file that holds it, below native/kernels.
+        fields: (name, C type) in the struct's order; a type that ends in " *" is a constant array, one that
+            ends in "[n]" an array inside the struct.
+        has_scratch: it takes scratch memory, and NAME_scratch_bytes(params) tells how much.
+        struct: the struct's name where several kernels share one.
+
+    """
+
+    name: str
+    source: str
+    fields: tuple[tuple[str, str], ...]
+    has_scratch: bool = False
+    struct: str = ""
+
+    @property
+    def struct_name(self) -> str:
+        """The C name of its parameters' type."""
+        return self.struct or f"{self.name}_params"
+
+
+_REQUANTIZE = (
+    ("weights", "int8_t *"),
+    ("bias", "int32_t *"),
+    ("multipliers", "int32_t *"),
+    ("shifts", "int8_t *"),
+)
+_CONV = (
+    *_REQUANTIZE,
+    *(
+        (name, "uint16_t")
+        for name in (
+            *("batches", "in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kernel_h", "kernel_w"),
+            *("stride_h", "stride_w", "dilation_h", "dilation_w", "pad_top", "pad_left"),
+        )
+    ),
+    *((name, "int8_t") for name in ("in_zero", "out_zero", "out_min", "out_max")),
+)
+
+_ALL = (
+    Kernel("mltk_conv_s8", "conv_s8.c", _CONV, has_scratch=True),
+    Kernel(
+        "mltk_depthwise_conv_s8",
+        "depthwise_conv_s8.c",
+        _CONV,
+        has_scratch=True,
+        struct="mltk_conv_s8_params",
+    ),
+    Kernel(
+        "mltk_fully_connected_s8",
+        "fully_connected_s8.c",
+        (
+            *_REQUANTIZE,
+            *((name, "uint32_t") for name in ("rows", "in_c", "out_c")),
+            *((name, "int8_t") for name in ("out_zero", "out_min", "out_max")),
+        ),
+    ),
+    Kernel(
+        "mltk_softmax_s8",
+        "softmax_s8.c",
+        (
+            ("multiplier", "int32_t"),
+            ("shift", "int8_t"),
+            ("difference_min", "int16_t"),
+            ("rows", "uint32_t"),
+            ("depth", "uint32_t"),
+        ),
+    ),
+)
+KERNELS: dict[str, Kernel] = {kernel.name: kernel for kernel in _ALL}

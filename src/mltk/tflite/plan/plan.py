@@ -1,0 +1,110 @@
+"""The compiler's middle: a graph -> calls of kernels and one static plan of the memory."""
+
+from collections import defaultdict
+from collections.abc import Callable
+
+from mltk.tflite.layers import TfliteLayer
+from mltk.tflite.model import TfliteModel
+from mltk.tflite.operators import check_runnable
+from mltk.tflite.plan.activations import lower_softmax
+from mltk.tflite.plan.arena import Block, place
+from mltk.tflite.plan.convolutions import lower_conv, lower_depthwise_conv, lower_fully_connected
+from mltk.tflite.plan.lowering import Lower, Lowering, UnsupportedError, need
+from mltk.tflite.plan.shapes import lower_reshape
+from mltk.tflite.plan.steps import Plan, Step
+from mltk.utils.errors import TfliteError
+from mltk.utils.text import printable
+
+LOWERINGS: dict[str, Lower] = {
+    "conv_2d": lower_conv,
+    "depthwise_conv_2d": lower_depthwise_conv,
+    "fully_connected": lower_fully_connected,
+    "reshape": lower_reshape,
+    "softmax": lower_softmax,
+}
+MOST_TENSOR_BYTES = 2**26
+_MOST_OUTPUTS = 64
+
+ScratchBytes = Callable[[Step], int]
+
+
+def make_plan(model: TfliteModel, scratch_bytes: ScratchBytes) -> Plan:
+    """Compile a model's graph to a plan.
+
+    Args:
+        model: the model.
+        scratch_bytes: tells the scratch memory that a step needs (the C kernels' sizing twins).
+
+    Raises:
+        TfliteError: operators can not be compiled; the text lists each with its reason.
+
+    """
+    model.check(check_runnable)
+    lowering = Lowering(model)
+    problems = []
+    for layer in model.layers:
+        try:
+            _lower(lowering, layer)
+        except UnsupportedError as error:
+            problems.append(f"layer {layer.index} ({layer.name}): {error}")
+    if problems:
+        raise TfliteError(printable(f"{model.source} can not be compiled: {'; '.join(problems)}"))
+    return _place(model, lowering, scratch_bytes)
+
+
+def _lower(lowering: Lowering, layer: TfliteLayer) -> None:
+    lower = LOWERINGS.get(layer.name)
+    if lower is None:
+        raise UnsupportedError("this operator has no kernel")
+    need(1 <= len(layer.outputs) <= _MOST_OUTPUTS, "it has no output, or too many")
+    for tensor in (*layer.inputs, *layer.outputs):
+        if tensor is not None:
+            need(min(tensor.shape, default=1) >= 1, "one of its tensors has a dimension below 1")
+            need(tensor.size * tensor.dtype.itemsize <= MOST_TENSOR_BYTES, "one of its tensors is too large")
+    lower(lowering, layer)
+
+
+def _place(model: TfliteModel, lowering: Lowering, scratch_bytes: ScratchBytes) -> Plan:
+    """Find each tensor's life and give it a place in the arena."""
+    steps = lowering.steps
+
+    def home(tensor: int) -> int:
+        while tensor in lowering.aliases:
+            tensor = lowering.aliases[tensor]
+        return tensor
+
+    sizes = {
+        tensor.index: tensor.size * tensor.dtype.itemsize for tensor in model.tensors
+    } | lowering.temporaries
+    lives: dict[int, list[int]] = defaultdict(list)
+    constants = {}
+    for number, step in enumerate(steps):
+        for tensor in (*step.inputs, *step.outputs):
+            value = None if tensor >= len(model.tensors) else model.constant(model.tensors[tensor])
+            if value is None:
+                lives[home(tensor)].append(number)
+            else:
+                constants[tensor] = value
+    # The caller writes the inputs before the first step and reads the outputs after the last.
+    for end in model.inputs:
+        lives[home(end.index)].append(-1)
+    for end in model.outputs:
+        lives[home(end.index)].append(len(steps))
+    blocks = {tensor: Block(sizes[tensor], min(times), max(times)) for tensor, times in lives.items()}
+    # A step's scratch lives as long as the step: below zero, so that no tensor has its number.
+    scratch = {number: n_bytes for number, step in enumerate(steps) if (n_bytes := scratch_bytes(step))}
+    blocks |= {-1 - number: Block(n_bytes, number, number) for number, n_bytes in scratch.items()}
+    offsets, total = place(blocks)
+    placed = {
+        tensor: offsets[home(tensor)] for tensor in {*lives, *lowering.aliases} if home(tensor) in offsets
+    }
+    return Plan(
+        steps=tuple(steps),
+        offsets=placed,
+        sizes={tensor: sizes[tensor] for tensor in placed},
+        arena_bytes=total,
+        scratch_offsets={number: offsets[-1 - number] for number in scratch},
+        inputs=tuple(model.inputs),
+        outputs=tuple(model.outputs),
+        constants=constants,
+    )
