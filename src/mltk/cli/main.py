@@ -22,9 +22,11 @@ COMMANDS = {
     "evaluate": "mltk.cli.evaluate",
     "summarize": "mltk.cli.summarize",
     "profile": "mltk.cli.profile",
+    "compile": "mltk.cli.compile",
     "update_params": "mltk.cli.update_params",
     "classify_audio": "mltk.cli.classify_audio",
     "view": "mltk.cli.view",
+    "view_audio": "mltk.cli.view_audio",
 }
 
 

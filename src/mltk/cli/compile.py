@@ -1,0 +1,27 @@
+"""`mltk compile`: a model as C source."""
+
+from typing import Annotated
+
+import typer
+
+
+def compile(
+    model: Annotated[str, typer.Argument(help="Name or archive of a trained model, or a .tflite file.")],
+    *,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Folder for the C files; made if it is missing.")
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="Prefix of the C names; the model's name without it.")
+    ] = None,
+    test: Annotated[bool, typer.Option("--test", help="Use the dry run's model.")] = False,
+) -> None:
+    """Compile an int8 model ahead of time to plain C99 without an interpreter."""
+    from mltk.firmware.compile import compile_model
+    from mltk.models.loading import resolve_tflite
+    from mltk.tflite.model import TfliteModel
+
+    data, source = resolve_tflite(model, test)
+    compiled = compile_model(TfliteModel(data, path=source), name)
+    folder = compiled.write(output)
+    print(f"{folder}: {len(compiled.files)} files, arena {compiled.plan.arena_bytes:,} bytes")
