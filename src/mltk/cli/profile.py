@@ -4,16 +4,65 @@ from typing import Annotated
 
 import typer
 
+Model = Annotated[
+    str, typer.Argument(help="Name or archive of a trained model, its specification, or a .tflite file.")
+]
+Accelerator = Annotated[
+    str | None,
+    typer.Option(
+        "--accelerator",
+        "-a",
+        metavar="NAME",
+        help="Predict cycles and time on a chip with this accelerator: MVP (EFR32xG24 at 78 MHz).",
+    ),
+]
+Estimates = Annotated[
+    bool,
+    typer.Option(
+        "--estimates/--no-estimates",
+        help="Without an accelerator, estimate the CPU's cycles and the time too (Cortex-M33 at 78 MHz, "
+        "within about a factor of two).",
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output", "-o", metavar="DIR", help="Write the report, its numbers as JSON and a picture into DIR."
+    ),
+]
+NoFormat = Annotated[bool, typer.Option("--no-format", help="Print 684020 instead of 684.0k.")]
+Device = Annotated[
+    bool, typer.Option("--device", "-d", help="Measure on a connected board: not there yet.", hidden=True)
+]
+
 
 def profile(
-    model: Annotated[
-        str, typer.Argument(help="Name or archive of a trained model, its specification, or a .tflite file.")
-    ],
+    model: Model,
+    accelerator: Accelerator = None,
+    estimates: Estimates = False,
+    output: Output = None,
+    no_format: NoFormat = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     test: Annotated[bool, typer.Option("--test", help="Use the dry run's model.")] = False,
+    device: Device = False,
 ) -> None:
-    """Print a model's size, memory, operations and multiply-accumulates, as a whole and layer by layer."""
-    from mltk.profiling.profile import profile_model
+    """Print what a model costs, as a whole and layer by layer: size, memory, operations, cycles and time.
 
-    results = profile_model(model, test=test)
-    print(results.to_json() if as_json else results)
+    Nothing is run: an accelerator's cycles come from a model of it that is fitted on published measurements.
+    """
+    from mltk.profiling.profile import profile_model
+    from mltk.utils.errors import DeviceError
+
+    if device:
+        raise DeviceError(
+            f"Profiling on a connected board (--device) is not there yet: "
+            f"`mltk profile {model} --accelerator MVP` predicts its figures"
+        )
+    results = profile_model(model, test=test, accelerator=accelerator, estimates=estimates)
+    if output is not None:
+        from mltk.profiling.write import write_report
+
+        for path in write_report(results, output, format_units=not no_format):
+            print(path)
+        return
+    print(results.to_json() if as_json else results.to_string(format_units=not no_format))

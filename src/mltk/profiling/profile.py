@@ -1,179 +1,134 @@
-"""What a model costs, as far as its file tells: size, memory, operations, multiply-accumulates."""
+"""What a model costs: size, memory, operations, and on a chip with an accelerator the cycles and the time."""
 
-import json
 import os
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mltk.models.loading import resolve_tflite
 from mltk.models.model import MltkModel
+from mltk.profiling.estimate import LayerCost, accelerated_cost, cpu_cost
+from mltk.profiling.results import LayerProfile, ProfilingResults
 from mltk.utils.errors import ModelError
-from mltk.utils.text import printable
+from mltk.utils.text import suggestion
 
 if TYPE_CHECKING:
     from mltk.tflite.layers import TfliteLayer, TfliteTensor
     from mltk.tflite.model import TfliteModel
 
+__all__ = ["ACCELERATORS", "LayerProfile", "ProfilingResults", "find_accelerator", "profile_model"]
 
-@dataclass(frozen=True)
-class LayerProfile:
-    """One operator's cost in one inference.
+ACCELERATORS = ("MVP",)
 
-    Attributes:
-        index: its place in the order of execution.
-        name: the operator, such as "conv_2d".
-        ops: arithmetic operations.
-        macs: multiply-accumulates.
-        input_shapes, output_shapes: such as "1x49x40x1", the weights among the inputs.
-        options: its settings, such as "Padding:Same stride:2x2 activation:Relu".
+
+def find_accelerator(name: str) -> str:
+    """Return an accelerator's name as it is written; upper or lower case does not matter.
+
+    Raises:
+        ModelError: there is no such accelerator.
 
     """
-
-    index: int
-    name: str
-    ops: int
-    macs: int
-    input_shapes: list[str]
-    output_shapes: list[str]
-    options: str
-
-
-@dataclass(frozen=True)
-class ProfilingResults:
-    """One model's cost in one inference; prints as a report.
-
-    Attributes:
-        name: the model's name.
-        input_shapes, output_shapes: such as "1x49x40x1", with the batch.
-        input_dtypes, output_dtypes: such as "int8".
-        flash_size: bytes of the .tflite.
-        ram_size: bytes of TensorFlow Lite Micro's tensor arena as the .tflite's parameters tell
-            (runtime_memory_size); None where they do not.
-        ops: arithmetic operations.
-        macs: multiply-accumulates.
-        layers: the same for every operator.
-
-    """
-
-    name: str
-    input_shapes: list[str]
-    input_dtypes: list[str]
-    output_shapes: list[str]
-    output_dtypes: list[str]
-    flash_size: int
-    ram_size: int | None
-    ops: int
-    macs: int
-    layers: list[LayerProfile]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain dicts, lists, strings and numbers."""
-        return asdict(self)
-
-    def to_json(self) -> str:
-        """Return everything as one JSON object."""
-        return json.dumps(self.to_dict(), indent=2)
-
-    def __str__(self) -> str:
-        ram = "unknown" if self.ram_size is None else _short(self.ram_size)
-        lines = [
-            "Profiling Summary",
-            f"Name: {self.name}",
-            f"Input Shape: {', '.join(self.input_shapes)}",
-            f"Input Data Type: {', '.join(self.input_dtypes)}",
-            f"Output Shape: {', '.join(self.output_shapes)}",
-            f"Output Data Type: {', '.join(self.output_dtypes)}",
-            f"Flash, Model File Size (bytes): {_short(self.flash_size)}",
-            f"RAM, Runtime Memory Size (bytes): {ram}",
-            f"Operation Count: {_short(self.ops)}",
-            f"Multiply-Accumulate Count: {_short(self.macs)}",
-            f"Layer Count: {len(self.layers)}",
-            "",
-            "Model Layers",
-            self._layer_table(),
-        ]
-        return printable("\n".join(lines), keep="\n")
-
-    def _layer_table(self) -> str:
-        from mltk.tflite.summary import grid
-
-        headings = ("Index", "OpCode", "# Ops", "# MACs", "Input Shape", "Output Shape", "Options")
-        rows = (
-            (
-                str(layer.index),
-                layer.name,
-                _short(layer.ops),
-                _short(layer.macs),
-                ",".join(layer.input_shapes),
-                ",".join(layer.output_shapes),
-                layer.options,
-            )
-            for layer in self.layers
+    known = {accelerator.lower(): accelerator for accelerator in ACCELERATORS}
+    if name.lower() not in known:
+        hint = suggestion(name.upper(), ACCELERATORS).rstrip("?")
+        raise ModelError(
+            f"There is no accelerator '{name}'{hint}: the known ones are {', '.join(ACCELERATORS)}"
         )
-        return grid(headings, rows)
+    return known[name.lower()]
 
 
 def profile_model(
-    model: str | os.PathLike[str] | MltkModel, test: bool = False, accelerator: str | None = None
+    model: str | os.PathLike[str] | MltkModel,
+    test: bool = False,
+    accelerator: str | None = None,
+    estimates: bool = False,
 ) -> ProfilingResults:
-    """Tell what a trained model costs. Nothing is simulated: no cycles and no times.
+    """Tell what a trained model costs. Nothing is run: cycles and times come from a model of the chip.
 
     Args:
         model: a .tflite, an archive, a specification's path, a name, or a loaded model.
         test: profile the dry run's model.
-        accelerator: reserved for the simulator of a hardware accelerator.
+        accelerator: "MVP": predict the cycles of the MVP accelerator (EFR32xG24, 78 MHz), those of the CPU,
+            and the time. See docs/profiling.md for how far to trust them.
+        estimates: without an accelerator too, predict the CPU's cycles and the time (Cortex-M33, 78 MHz,
+            CMSIS-NN), right within about a factor of two.
 
     Raises:
-        ModelError: there is no such model, it is not trained, or an accelerator is asked for.
+        ModelError: there is no such model or accelerator, or the model is not trained.
         ArchiveError: the archive is damaged.
         TfliteError: the .tflite is damaged.
 
     """
-    if accelerator is not None:
-        raise ModelError(
-            f"The accelerator '{accelerator}' can not be simulated: profile without an accelerator"
-        )
+    name_of_accelerator = None if accelerator is None else find_accelerator(accelerator)
     from mltk.tflite.model import TfliteModel
 
     data, name = resolve_tflite(model, test)
-    return _results(TfliteModel(data, path=name), name)
+    return _results(TfliteModel(data, path=name), name, name_of_accelerator, estimates)
 
 
-def _results(tflite: "TfliteModel", name: str) -> ProfilingResults:
+def _results(tflite: "TfliteModel", name: str, accelerator: str | None, estimates: bool) -> ProfilingResults:
+    from mltk.profiling.coefficients import mvp_coefficients
+
     ram_size = tflite.parameters.get("runtime_memory_size")
+    layers = [_layer(layer, accelerator, estimates) for layer in tflite.layers]
+    has_times = accelerator is not None or estimates
     return ProfilingResults(
         name=name,
+        accelerator=accelerator,
         input_shapes=_shapes(tflite.inputs),
         input_dtypes=[tensor.type_name for tensor in tflite.inputs],
         output_shapes=_shapes(tflite.outputs),
         output_dtypes=[tensor.type_name for tensor in tflite.outputs],
         flash_size=len(tflite.flatbuffer_data),
         ram_size=ram_size if isinstance(ram_size, int) and ram_size > 0 else None,
-        ops=tflite.ops,
+        ops=sum(layer.ops for layer in layers),
         macs=tflite.macs,
-        layers=[_layer(layer) for layer in tflite.layers],
+        clock_hz=round(mvp_coefficients().clock_hz) if has_times else None,
+        energy_j=None,
+        notes=_notes(layers, accelerator, estimates),
+        layers=layers,
     )
 
 
-def _layer(layer: "TfliteLayer") -> LayerProfile:
+def _notes(layers: list[LayerProfile], accelerator: str | None, estimates: bool) -> list[str]:
+    notes = []
+    assumed = ", ".join(sorted({layer.name for layer in layers if layer.basis == "assumed"}))
+    if accelerator is not None and assumed:
+        notes.append(f"Not fitted on measurements, but taken from similar operators: {assumed}.")
+    if accelerator is None and estimates:
+        notes.append("CPU cycles and time are estimates, right within about a factor of two.")
+    if estimates:
+        notes.append(
+            "Energy is unknown: no published measurement tells the chip's current under these loads."
+        )
+    return notes
+
+
+def _layer(layer: "TfliteLayer", accelerator: str | None, estimates: bool) -> LayerProfile:
+    from mltk.profiling.coefficients import mvp_coefficients
+    from mltk.profiling.operator import device_ops, operator_of
+
+    operator = operator_of(layer)
+    cost: LayerCost | None = None
+    if accelerator is not None:
+        cost = accelerated_cost(operator, mvp_coefficients())
+    elif estimates:
+        cost = cpu_cost(operator, mvp_coefficients())
+    has_accelerator = cost is not None and cost.acc_cycles is not None
     return LayerProfile(
         index=layer.index,
         name=layer.name,
-        ops=layer.ops,
+        ops=device_ops(operator, layer.ops),
         macs=layer.macs,
         input_shapes=_shapes([tensor for tensor in layer.inputs if tensor is not None]),
         output_shapes=_shapes(list(layer.outputs)),
         options=layer.config,
+        acc_cycles=round(cost.acc_cycles) if cost is not None and cost.acc_cycles is not None else None,
+        cpu_cycles=None if cost is None else round(cost.cpu_cycles),
+        time_s=None if cost is None else cost.time_s,
+        is_supported=cost.is_supported if cost is not None and has_accelerator else None,
+        error="" if cost is None else cost.error,
+        basis=None if cost is None else cost.basis,
     )
 
 
 def _shapes(tensors: "list[TfliteTensor]") -> list[str]:
     return ["x".join(map(str, tensor.shape)) or "scalar" for tensor in tensors]
-
-
-def _short(value: int) -> str:
-    """Return 684.0k for 684004: the form of the reference's reports."""
-    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if value >= size:
-            return f"{value / size:.1f}{unit}"
-    return str(value)
