@@ -48,6 +48,57 @@ class LoadedDataset:
                 close()
 
 
+class TensorBatches:
+    """A tf.data.Dataset as `Batches` of numpy arrays.
+
+    What the data set's own code raised comes out as it was, where TensorFlow would give its text in an error of its
+    own.
+
+    Args:
+        dataset: a tf.data.Dataset of batches (x, y).
+
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        """Return the number of batches.
+
+        Raises:
+            TypeError: nobody knows: the data set is endless, or made by a generator.
+
+        """
+        n_batches = int(self.dataset.cardinality())
+        if n_batches < 0:
+            raise TypeError("the number of batches is not known")
+        return n_batches
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether the data set repeats for ever."""
+        return int(self.dataset.cardinality()) == -1  # tf.data.INFINITE_CARDINALITY
+
+    def __iter__(self) -> Iterator[Any]:
+        """Begin an epoch.
+
+        Raises:
+            MltkError: what the data set raised.
+
+        """
+        import tensorflow as tf
+
+        from mltk.datasets.tf_dataset_failures import failure_of
+
+        try:
+            yield from self.dataset.as_numpy_iterator()
+        except tf.errors.OpError as error:
+            cause = failure_of(error)
+            if cause is None:
+                raise
+            raise cause from None
+
+
 class MltkDataset:
     """Base of data sets that users write; `load_dataset` is called before a training and an evaluation."""
 
@@ -148,7 +199,7 @@ def loaded_from(result: Any, subset: str, batch_size: int, seed: int) -> LoadedD
     """
     if subset != "training":
         x, y = result if isinstance(result, tuple) and len(result) == 2 else (result, None)
-        return LoadedDataset(None, _batches(x, y, batch_size, None))
+        return LoadedDataset(None, _validation(x, y, batch_size))
     if not isinstance(result, tuple) or len(result) != 3:
         raise ModelError(
             f"load_dataset('training') returned {type(result).__name__}: "
@@ -157,13 +208,22 @@ def loaded_from(result: Any, subset: str, batch_size: int, seed: int) -> LoadedD
     x, y, validation = result
     if validation is not None:
         pair = validation if isinstance(validation, tuple) else (validation, None)
-        validation = _batches(pair[0], pair[1] if len(pair) > 1 else None, batch_size, None)
+        validation = _validation(pair[0], pair[1] if len(pair) > 1 else None, batch_size)
     return LoadedDataset(_batches(x, y, batch_size, seed), validation)
+
+
+def _validation(x: Any, y: Any, batch_size: int) -> Batches:
+    batches = _batches(x, y, batch_size, None)
+    if isinstance(batches, TensorBatches) and batches.is_endless:
+        raise ModelError("The validation data never ends: leave out repeat(), or use take(number of batches)")
+    return batches
 
 
 def _batches(x: Any, y: Any, batch_size: int, seed: int | None) -> Batches:
     if y is not None:
         return ArrayBatches(x, y, batch_size, seed)
+    if hasattr(x, "as_numpy_iterator"):
+        return TensorBatches(x)
     if isinstance(x, Iterable) and not isinstance(x, np.ndarray):
         return x
     raise ModelError(

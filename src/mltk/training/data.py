@@ -23,10 +23,21 @@ class TrainingStream:
 
     """
 
-    def __init__(self, batches: Iterable[Any], first_epoch: int = 0) -> None:
+    def __init__(self, batches: Iterable[Any], first_epoch: int = 0, steps: int | None = None) -> None:
+        """Set up.
+
+        Args:
+            batches: iterable once an epoch.
+            first_epoch: number of the first epoch, from 0.
+            steps: batches an epoch; None: all of them, counted if need be.
+
+        Raises:
+            TrainingError: the data set never ends and `steps` is None.
+
+        """
         self._batches = batches
         self._epoch = first_epoch
-        self.steps = _count(batches)
+        self.steps = steps or _count(batches)
         self.failure: BaseException | None = None
 
     def dataset(self) -> Any:
@@ -77,6 +88,8 @@ class TrainingStream:
 
 def _count(batches: Any) -> int:
     """Return the number of batches of an epoch; by reading one where nobody tells."""
+    if getattr(batches, "is_endless", False):
+        raise TrainingError("The training data never ends: set steps_per_epoch, or leave out repeat()")
     try:
         return len(batches)
     except TypeError:

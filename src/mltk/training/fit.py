@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from mltk.evaluation.samples import Samples
 from mltk.evaluation.stored import load_weights, without_keras_warnings
+from mltk.models.shared.schedules import SteppedLearnRateScheduler
 from mltk.training.checkpoints import BestWeights, StateSaver, TrainingState
 from mltk.training.data import TrainingStream
 from mltk.training.history import TensorBoardScalars
@@ -95,7 +96,7 @@ def fit(model: Any, keras_model: Any, training: Any, validation: Samples | None,
 
     """
     first_epoch = plan.resumed.epoch + 1 if plan.resumed else 0
-    stream = TrainingStream(training, first_epoch)
+    stream = TrainingStream(training, first_epoch, model.steps_per_epoch)
     best = BestWeights(
         plan.best_weights, _monitor(model, validation), str(model.checkpoint.get("mode", "auto"))
     )
@@ -110,7 +111,7 @@ def fit(model: Any, keras_model: Any, training: Any, validation: Samples | None,
         arguments = {
             "epochs": epochs,
             "initial_epoch": first_epoch,
-            "steps_per_epoch": model.steps_per_epoch or stream.steps,
+            "steps_per_epoch": stream.steps,
             "validation_data": None if validation is None else _arrays(validation),
             "validation_batch_size": 256,
             "callbacks": [*others, saver],
@@ -172,11 +173,15 @@ def _callbacks(model: Any, plan: FitPlan, validation: Samples | None) -> list[An
         )
     if model.early_stopping is not None:
         callbacks.append(_monitoring("early_stopping", keras.callbacks.EarlyStopping, model, validation))
-    elif plan.epochs < 0:
+    elif plan.epochs < 0 and not any(map(_ends_training, model.train_callbacks)):
         get_mltk_logger().warning(
             "epochs is -1 and early_stopping is not set: the training goes on until Ctrl-C"
         )
     return callbacks + list(model.train_callbacks)
+
+
+def _ends_training(callback: Any) -> bool:
+    return isinstance(callback, keras.callbacks.EarlyStopping | SteppedLearnRateScheduler)
 
 
 def _monitoring(attribute: str, callback: Any, model: Any, validation: Samples | None) -> Any:

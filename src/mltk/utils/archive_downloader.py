@@ -11,6 +11,7 @@ from mltk.utils.errors import DownloadError
 from mltk.utils.files import file_hash as hash_of_file
 from mltk.utils.lock import file_lock
 from mltk.utils.logging import get_mltk_logger
+from mltk.utils.mirror import mirrored
 from mltk.utils.path import user_dir
 from mltk.utils.safe_extract import extract_archive
 
@@ -27,7 +28,7 @@ def download_url(
     and in a later one. The file appears at its place only when it is whole and has the wanted hash.
 
     Args:
-        url: http, https or file URL.
+        url: http, https or file URL; `mltk.utils.mirror` tells how a user redirects it.
         dst_path: where to put it; a folder, or a file's name. Default: `downloads/` in the user's folder.
         show_progress: draw a progress bar if a terminal looks.
         file_hash: the file's MD5, SHA-1 or SHA-256 in hex; its length tells which.
@@ -42,20 +43,8 @@ def download_url(
 
     """
     check_url(url)
-    if file_hash:
-        check_hash_text(file_hash)
     destination = _destination(url, dst_path)
-    if _is_good(destination, file_hash):
-        return str(destination)
-    with file_lock(destination):
-        if _is_good(destination, file_hash):  # another process fetched it while we waited
-            return str(destination)
-        if destination.exists():
-            get_mltk_logger().warning(
-                "The file at %s does not have the hash %s: downloading it again", destination, file_hash
-            )
-        fetch(url, destination, file_hash, show_progress)
-    return str(destination)
+    return str(_get(*mirrored(url, file_hash), destination, show_progress))
 
 
 def download_verify_extract(
@@ -75,7 +64,7 @@ def download_verify_extract(
     """Download an archive, check its hash and unpack it, unless that was done before.
 
     Args:
-        url: http, https or file URL of a zip or tar (gz, bz2, xz) archive.
+        url: http, https or file URL of a zip, tar (gz, bz2, xz) or 7z archive; see `download_url`.
         dest_dir: the folder to unpack into. Default: `dest_subdir` in the user's folder.
         dest_subdir: default: the archive's name without its ending.
         download_dir: where the archive is kept. Default: `downloads/` in the user's folder.
@@ -92,6 +81,7 @@ def download_verify_extract(
 
     Raises:
         DownloadError: see `download_url`.
+        MissingExtraError: it is a 7z archive, and the extra 'seeds' is not installed.
         ArchiveError: the archive is damaged, of another kind, or hostile: see `safe_extract.extract_archive`.
         MltkError: a file can not be written.
 
@@ -99,19 +89,20 @@ def download_verify_extract(
     check_url(url)
     name = archive_fname or _name_of(url)
     archive = Path(download_dir or user_dir() / "downloads").expanduser() / name
+    source, wanted_hash = mirrored(url, file_hash)
     if not extract:
-        return download_url(url, archive, show_progress, file_hash)
+        return str(_get(source, wanted_hash, archive, show_progress))
     default = user_dir() / (dest_subdir or _stem(name)).strip("/")
     destination = Path(dest_dir).expanduser() if dest_dir else default
     marker = f".{name}-mltk.json"
-    wanted = {"url": url, "file_hash": (file_hash or "").lower(), "remove_root_dir": remove_root_dir}
+    wanted = {"url": url, "file_hash": (wanted_hash or "").lower(), "remove_root_dir": remove_root_dir}
     # Before the lock too: a folder that others prepared may be read-only.
     if update_onchange_only and _is_unpacked(destination / marker, wanted):
         return str(destination)
     with file_lock(destination):
         if update_onchange_only and _is_unpacked(destination / marker, wanted):
             return str(destination)
-        download_url(url, archive, show_progress, file_hash)
+        _get(source, wanted_hash, archive, show_progress)
         get_mltk_logger().info("Unpacking %s to %s", archive, destination)
         text = json.dumps({**wanted, "sha256": hash_of_file(archive)}, indent=1)
         extract_archive(
@@ -122,6 +113,23 @@ def download_verify_extract(
             last_files={marker: text},
         )
     return str(destination)
+
+
+def _get(url: str, file_hash: str | None, destination: Path, show_progress: bool) -> Path:
+    """Fetch a file unless it is there with the right hash."""
+    if file_hash:
+        check_hash_text(file_hash)
+    if _is_good(destination, file_hash):
+        return destination
+    with file_lock(destination):
+        if _is_good(destination, file_hash):  # another process fetched it while we waited
+            return destination
+        if destination.exists():
+            get_mltk_logger().warning(
+                "The file at %s does not have the hash %s: downloading it again", destination, file_hash
+            )
+        fetch(url, destination, file_hash, show_progress)
+    return destination
 
 
 def _is_good(path: Path, expected_hash: str | None) -> bool:

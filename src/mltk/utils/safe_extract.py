@@ -1,4 +1,7 @@
-"""Unpack archives from strangers: nothing outside the destination, no links, no bombs, whole or not."""
+"""Unpack archives from strangers: nothing outside the destination, no links, no bombs, whole or not.
+
+7z needs py7zr (LGPL, not loaded otherwise), which the extra 'seeds' brings.
+"""
 
 import bz2
 import contextlib
@@ -14,7 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO, Any, Protocol
+from typing import IO, Any, BinaryIO, Protocol
 
 from mltk.utils.errors import ArchiveError, MltkError
 from mltk.utils.files import make_folder
@@ -51,7 +54,7 @@ def extract_archive(
     max_bytes: int | None = None,
     last_files: Mapping[str, str] | None = None,
 ) -> Path:
-    """Unpack a zip or tar (gz, bz2, xz) archive.
+    """Unpack a zip, tar (gz, bz2, xz) or 7z archive.
 
     It is unpacked beside the destination and moved there when all of it is there and good. Links, devices and
     names that lead out of the destination are refused. Only one process may do this for a destination at a
@@ -69,6 +72,7 @@ def extract_archive(
         The destination.
 
     Raises:
+        MissingExtraError: it is a 7z archive, and the extra 'seeds' is not installed.
         ArchiveError: the archive is missing, damaged, of another kind, too large, or hostile.
         MltkError: the destination can not be written.
 
@@ -96,13 +100,15 @@ def extract_archive(
 
 
 def _unpack(archive: Path, folder: Path, limit: int) -> None:
-    writer = _Writer(archive, folder, limit)
+    writer = MemberWriter(archive, folder, limit)
     with archive.open("rb") as file:
         magic = file.read(6)
     try:
         if magic == _SEVEN_ZIP:
-            raise ArchiveError(f"{archive} is a 7z archive: unpack it by hand, or use a zip or tar archive")
-        if zipfile.is_zipfile(archive):
+            from mltk.utils.seven_zip import unpack_seven_zip
+
+            unpack_seven_zip(archive, writer)
+        elif zipfile.is_zipfile(archive):
             _unpack_zip(archive, writer)
         else:
             _unpack_tar(archive, magic, writer)
@@ -114,7 +120,7 @@ def _unpack(archive: Path, folder: Path, limit: int) -> None:
         raise
 
 
-def _unpack_zip(archive: Path, writer: "_Writer") -> None:
+def _unpack_zip(archive: Path, writer: "MemberWriter") -> None:
     with zipfile.ZipFile(archive) as opened:
         for member in opened.infolist():
             if _is_special(member.external_attr >> 16):
@@ -133,7 +139,7 @@ def _is_special(mode: int) -> bool:
     return kind not in (0, 0o100000, 0o040000)
 
 
-def _unpack_tar(archive: Path, magic: bytes, writer: "_Writer") -> None:
+def _unpack_tar(archive: Path, magic: bytes, writer: "MemberWriter") -> None:
     openers = [opener for start, opener in _DECOMPRESSORS if magic.startswith(start)]
     with contextlib.ExitStack() as stack:
         opened_plain: Any = openers[0](archive, "rb") if openers else archive.open("rb")
@@ -186,7 +192,7 @@ class _Bounded:
             raise ArchiveError(f"Refused {self._archive}: it unpacks to far more than its size lets expect")
 
 
-class _Writer:
+class MemberWriter:
     """Writes members below a folder and counts them."""
 
     def __init__(self, archive: Path, folder: Path, limit: int) -> None:
@@ -197,6 +203,7 @@ class _Writer:
         self.members = 0
 
     def hostile(self, name: str, why: str) -> ArchiveError:
+        """Make the error for a member that is not safe."""
         return ArchiveError(f"Refused {self.archive}: its member {name!r} is not safe to unpack ({why})")
 
     def check_size(self, size: int) -> None:
@@ -207,19 +214,33 @@ class _Writer:
                 "far more than its size lets expect"
             )
 
+    def check_name(self, name: str) -> None:
+        """Refuse a name that leads out of the folder."""
+        self._target(name)
+
     def folder(self, name: str) -> None:
+        """Make a folder."""
         self._target(name).mkdir(parents=True, exist_ok=True)
 
     def file(self, name: str, content: _Readable) -> None:
+        """Write a file."""
+        with self.open(name) as output:
+            while piece := content.read(_COPY_BYTES):
+                self.write(output, piece)
+
+    def open(self, name: str) -> BinaryIO:
+        """Make a member's file; what goes into it goes through `write`."""
         target = self._target(name)
         if target == self.root:
             raise self.hostile(name, "it has no name")
         target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("wb") as output:
-            while piece := content.read(_COPY_BYTES):
-                self.check_size(len(piece))
-                self.written += len(piece)
-                output.write(piece)
+        return target.open("wb")
+
+    def write(self, output: BinaryIO, piece: bytes) -> None:
+        """Write a piece of a member, and count it."""
+        self.check_size(len(piece))
+        self.written += len(piece)
+        output.write(piece)
 
     def _target(self, name: str) -> Path:
         self.members += 1

@@ -87,24 +87,25 @@ class DatasetMixin(ModelBase):
                 f"The data set of the model {self.name} takes no other folder: "
                 "its load_dataset has no argument 'dataset_dir'"
             )
-        loaded = loaded_from(
-            load(subset=subset, test=test or self.test_mode_enabled, **accepted),
-            subset,
-            self.batch_size,
-            seed,
-        )
-        return self._keep(
-            LoadedDataset(loaded.training, loaded.validation, self.class_counts, self._weights_by_index())
-        )
+        arguments = {"subset": subset, "test": test or self.test_mode_enabled, **accepted}
+        try:
+            loaded = loaded_from(load(**arguments), subset, self.batch_size, seed)
+            weights = self._weights_by_index()
+        except BaseException:
+            self.unload_dataset()  # it may have started workers before it failed
+            raise
+        return self._keep(LoadedDataset(loaded.training, loaded.validation, self.class_counts, weights))
 
     def unload_dataset(self) -> None:
         """End the worker processes and free what the data set holds."""
         loaded, self._loaded = self._loaded, None
-        if loaded is not None:
-            loaded.close()
-        unload = getattr(self.dataset, "unload_dataset", None)
-        if callable(unload):
-            unload()
+        try:
+            if loaded is not None:
+                loaded.close()
+        finally:
+            unload = getattr(self.dataset, "unload_dataset", None)
+            if callable(unload):
+                unload()
 
     def summarize_dataset(self) -> str:
         """Return a text with the number of samples of each class."""

@@ -1,0 +1,1 @@
+"""Historical import paths of what goes with Keras."""
