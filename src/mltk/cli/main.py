@@ -27,6 +27,7 @@ COMMANDS = {
     "classify_audio": "mltk.cli.classify_audio",
     "view": "mltk.cli.view",
     "view_audio": "mltk.cli.view_audio",
+    "ssh": "mltk.cli.ssh",
 }
 
 
@@ -58,7 +59,9 @@ def make_app() -> typer.Typer:
     )
     app.callback()(_options)
     for name, module in COMMANDS.items():
-        app.command(name)(_told_when_stopped(getattr(importlib.import_module(module), name)))
+        loaded = importlib.import_module(module)
+        settings = getattr(loaded, "CONTEXT_SETTINGS", None)
+        app.command(name, context_settings=settings)(_told_when_stopped(getattr(loaded, name)))
     return app
 
 
