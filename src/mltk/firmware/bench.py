@@ -1,0 +1,96 @@
+"""A compiled model alone on an emulated chip: the same bytes in, the bytes out, instructions counted."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mltk.firmware.compile import CompiledModel
+from mltk.firmware.emulator import Emulator
+from mltk.firmware.targets import Target
+from mltk.firmware.toolchain import build
+from mltk.tflite.layers import TfliteTensor
+
+# Room for any model: only what is used counts.
+_LINKER_SCRIPT = """
+MEMORY { FLASH (rx) : ORIGIN = 0x00000000, LENGTH = 4M  RAM (rwx) : ORIGIN = 0x20000000, LENGTH = 4M }
+ENTRY(bench)
+SECTIONS {
+  .text : { KEEP(*(.text.bench)) *(.text*) } > FLASH
+  .rodata : { *(.rodata*) } > FLASH
+  .ARM.exidx : { *(.ARM.exidx*) } > FLASH
+  .data : { *(.data*) } > RAM
+  .bss : { *(.bss*) *(COMMON) } > RAM
+  stack_top = ORIGIN(RAM) + LENGTH(RAM);
+}
+"""
+
+
+@dataclass(frozen=True)
+class Inference:
+    """One inference on the emulated chip.
+
+    Attributes:
+        outputs: the graph's outputs in their own types.
+        instructions: how many the inference took.
+        step_instructions: the same for each of the plan's steps.
+        stack_bytes: the most stack that it used.
+
+    """
+
+    outputs: list[npt.NDArray[Any]]
+    instructions: int
+    step_instructions: list[int]
+    stack_bytes: int
+
+
+class ChipModel:
+    """A compiled model on an emulated chip.
+
+    Args:
+        compiled: the model.
+        target: the processor.
+        optimization: of the compiler.
+
+    Raises:
+        DeviceError: it can not be built or emulated.
+        MissingExtraError: the extra "device" is not installed.
+
+    """
+
+    def __init__(self, compiled: CompiledModel, target: Target, optimization: str = "-O2") -> None:
+        self._compiled = compiled
+        name = compiled.name
+        main = f'#include "{name}.h"\n{name}_state state;\nint bench(void);\nint bench(void) {{\n'
+        main += f"  return (int){name}_init(&state) + (int){name}_invoke(&state);\n}}\n"
+        self.elf = build({**compiled.files, "bench.c": main}, target, _LINKER_SCRIPT, optimization)
+        self._emulator = Emulator(self.elf, target)
+        self.code_bytes = sum(
+            self._emulator.section_sizes.get(section, 0) for section in (".text", ".rodata", ".data")
+        )
+
+    def run(self, *inputs: npt.NDArray[Any]) -> Inference:
+        """Run one inference on inputs of the graph's own types and shapes."""
+        plan = self._compiled.plan
+        for tensor, value in zip(plan.inputs, inputs, strict=True):
+            data = np.ascontiguousarray(value, tensor.dtype).tobytes()
+            self._emulator.write("state", data, plan.offsets[tensor.index])
+        kernels = [step.kernel for step in plan.steps]
+        call = self._emulator.call(
+            f"{self._compiled.name}_invoke", self._emulator.symbols["state"], watch=sorted(set(kernels))
+        )
+        starts = [count for _, count in call.entries]
+        return Inference(
+            outputs=[self._output(tensor) for tensor in plan.outputs],
+            instructions=call.instructions,
+            step_instructions=[
+                after - before for before, after in zip(starts, [*starts[1:], call.instructions], strict=True)
+            ],
+            stack_bytes=call.stack_bytes,
+        )
+
+    def _output(self, tensor: TfliteTensor) -> npt.NDArray[Any]:
+        plan = self._compiled.plan
+        data = self._emulator.read("state", plan.sizes[tensor.index], plan.offsets[tensor.index])
+        return np.frombuffer(data, tensor.dtype).reshape(tensor.shape)
