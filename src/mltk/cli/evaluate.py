@@ -6,7 +6,9 @@ import typer
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Name, archive, specification (.py) or .tflite file.")],
+    model: Annotated[
+        str, typer.Argument(help="Name, archive, specification (.py), .tflite, .h5 or .keras file.")
+    ],
     *,
     tflite: Annotated[
         bool, typer.Option("--tflite", help="Score the int8 .tflite, not the float model.")
@@ -20,6 +22,12 @@ def evaluate(
     test: Annotated[bool, typer.Option("--test", help="Use the dry run's model.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Show the plots in windows too.")] = False,
     update_archive: Annotated[bool, typer.Option(help="Put the results into the model's archive.")] = True,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust", help="Float model: let the Python in the archive run (specification, Lambda layers)."
+        ),
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more.")] = False,
 ) -> None:
     """Score a model: accuracy, confusion matrix, ROC, precision and recall, with plots."""
@@ -36,6 +44,7 @@ def evaluate(
         test=test,
         show=show,
         update_archive=update_archive,
+        trust=trust,
         verbose=verbose,
     )
     print(results)

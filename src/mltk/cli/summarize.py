@@ -1,12 +1,17 @@
 """`mltk summarize`: what a trained model is made of."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 def summarize(
-    model: Annotated[str, typer.Argument(help="Name or archive of a trained model, or a .tflite file.")],
+    model: Annotated[
+        str, typer.Argument(help="Name or archive of a trained model, or a .tflite, .h5 or .keras file.")
+    ],
     tflite: Annotated[bool, typer.Option("--tflite", help="The int8 .tflite, not the Keras model.")] = False,
     test: Annotated[bool, typer.Option("--test", help="Use the dry run's model.")] = False,
 ) -> None:
@@ -28,17 +33,29 @@ def _tflite_summary(model: str, test: bool) -> str:
 
 
 def _keras_summary(model: str, test: bool) -> str:
-    """Return the text that the training left in the archive: building the model anew would run its Python."""
-    from mltk.models.archive import ModelArchive
-    from mltk.models.loading import find_archive
-    from mltk.utils.errors import ModelError
+    """Return the text that the training left in the archive; a bare .h5 or .keras is loaded, without its code."""
+    import tempfile
+    from pathlib import Path
 
+    from mltk.models.archive import ModelArchive
+    from mltk.models.legacy_h5 import FLOAT_SUFFIXES
+    from mltk.models.loading import find_archive, find_model
+
+    if Path(model).suffix in FLOAT_SUFFIXES:
+        return _loaded_summary(find_model(model).path)
     archive = ModelArchive.open(find_archive(model, test))
     stem = f"{archive.name}.test" if archive.is_test else archive.name
     for name in (f"{stem}.keras.summary.txt", f"{stem}.h5.summary.txt", f"{archive.name}.h5.summary.txt"):
         if name in archive:
             return archive.read(name).decode("utf-8", "replace").replace("\r\n", "\n").rstrip("\n")
-    raise ModelError(
-        f"{archive.path} has no summary of the Keras model ({stem}.h5.summary.txt): "
-        f"see the quantized one with `mltk summarize {model} --tflite`"
-    )
+    member = archive.keras_member(test)
+    with tempfile.TemporaryDirectory(prefix="mltk-summary-") as folder:
+        return _loaded_summary(archive.extract(folder, [member])[0])
+
+
+def _loaded_summary(path: "Path") -> str:
+    from mltk.models.float_model import load_float_model, summary_of
+    from mltk.tflite.convert_quiet import load_tensorflow
+
+    load_tensorflow()
+    return summary_of(load_float_model(path))

@@ -18,6 +18,7 @@ from mltk.evaluation.plots import write_plots
 from mltk.evaluation.samples import Samples
 from mltk.evaluation.stored import keras_model_of, stored_samples, validation_samples, without_keras_warnings
 from mltk.models.archive import ModelArchive
+from mltk.models.legacy_h5 import FLOAT_SUFFIXES
 from mltk.models.loading import load_mltk_model, resolve_tflite
 from mltk.models.model import MltkModel
 from mltk.models.search import find_archive, find_model
@@ -42,6 +43,7 @@ def evaluate_model(
     test: bool = False,
     show: bool = False,
     update_archive: bool = True,
+    trust: bool = False,
     verbose: bool = False,
 ) -> ClassifierResults:
     """Score a trained classifier.
@@ -50,8 +52,9 @@ def evaluate_model(
     eval/tflite, and into its archive.
 
     Args:
-        model: name, archive, specification, .tflite, or loaded model. To score the float model its
-            specification is executed; to score the int8 model nothing is.
+        model: name, archive, specification, .tflite, .h5 or .keras (with the .tflite of its name beside it),
+            or loaded model. A specification that is named (by its path, or by a name that is found as
+            NAME.py) is executed to score the float model; nothing out of an archive is.
         tflite: score the .tflite, not the float model.
         weights: float model: put these weights in first.
         max_samples_per_class: score that many samples of each class at most; -1: all.
@@ -60,10 +63,12 @@ def evaluate_model(
         test: the dry run's model.
         show: open the plots in the system's viewer.
         update_archive: put the results into the archive.
+        trust: let the Python in an archive or a float model run: its specification, Lambda layers.
         verbose: for later.
 
     Raises:
-        ModelError: there is no such model, it is not trained, or there is nothing to score it on.
+        ModelError: there is no such model, it is not trained, it needs Python that may not run, or
+            there is nothing to score it on.
         DatasetError: the folder can not be used.
         TrainingError: an option makes no sense here.
 
@@ -76,8 +81,10 @@ def evaluate_model(
         raise TrainingError(
             "--weights is for the float model: leave out --tflite, or quantize with these weights first"
         )
-    evaluate = _evaluate_tflite if tflite else _evaluate_float
-    scored, results = evaluate(model, weights, max_samples_per_class, dataset, test)
+    if tflite:
+        scored, results = _evaluate_tflite(model, max_samples_per_class, dataset, test)
+    else:
+        scored, results = _evaluate_float(model, weights, max_samples_per_class, dataset, test, trust)
     store_results(scored, results, tflite, scored.archive_path if update_archive else None, show)
     return results
 
@@ -141,19 +148,29 @@ def _evaluate_float(
     per_class: int,
     dataset: str | None,
     test: bool,
+    trust: bool,
 ) -> tuple[MltkModel, ClassifierResults]:
+    kind = "loaded" if isinstance(model, MltkModel) else find_model(model, test).kind
+    if kind == "tflite":
+        raise TrainingError(f"{model} is a .tflite file: score it with --tflite")
     load_tensorflow()
-    loaded = load_mltk_model(_trained(model, test), test=test, execute_spec=True)
-    keras_model = keras_model_of(loaded, weights)
-    if per_class < 0:
-        per_class = getattr(loaded, "eval_max_samples_per_class", None) or -1
-    samples = validation_samples(loaded, dataset, per_class)
+    execute = kind == "specification" or (kind == "archive" and trust)
+    loaded = load_mltk_model(model, test=test, execute_spec=execute)
+    file = find_model(model).path if kind == "keras" and not isinstance(model, MltkModel) else None
+    keras_model = keras_model_of(loaded, weights, file, trust or None)
+    if isinstance(loaded, TrainedModel):
+        if not loaded.classes:
+            raise _no_classes_error(loaded)
+        samples = _samples_without_specification(loaded, dataset, per_class)
+    else:
+        if per_class < 0:
+            per_class = getattr(loaded, "eval_max_samples_per_class", None) or -1
+        samples = validation_samples(loaded, dataset, per_class)
     return loaded, score_samples(loaded.name, loaded.classes, predictor_of_keras(keras_model), samples)
 
 
 def _evaluate_tflite(
     model: str | os.PathLike[str] | MltkModel,
-    weights: str | None,
     per_class: int,
     dataset: str | None,
     test: bool,
@@ -168,17 +185,14 @@ def _evaluate_tflite(
     tflite = TfliteModel(data)
     classes = list(tflite.parameters.get("classes") or loaded.classes)
     if not classes:
-        raise ModelError(
-            f"The .tflite of {loaded.name} does not name its classes: add them, "
-            'mltk update_params MODEL \'classes=["yes", "no"]\''
-        )
+        raise _no_classes_error(loaded)
     return loaded, score_samples(loaded.name, classes, tflite.predict_batch, samples)
 
 
 def _read_tflite(model: str | os.PathLike[str], test: bool) -> tuple[TrainedModel, bytes]:
     """Read a model without running anything of it."""
     data, name = resolve_tflite(model, test)
-    if Path(model).suffix == ".tflite":
+    if Path(model).suffix in (".tflite", *FLOAT_SUFFIXES):
         return TrainedModel(name, data), data
     return TrainedModel.from_archive(find_archive(model, test)), data
 
@@ -189,15 +203,14 @@ def _samples_without_specification(model: TrainedModel, dataset: str | None, per
         if samples is None:
             raise ModelError(
                 f"The clips that {model.name} was validated with are not on this machine: name a folder with "
-                "one "
-                "sub-folder of clips per word to score it on (--dataset DIR)"
+                "one sub-folder of clips per word to score it on (--dataset DIR)"
             )
         return samples.at_most(per_class)
     return validation_samples(model, dataset, per_class)
 
 
-def _trained(model: str | os.PathLike[str] | MltkModel, test: bool) -> str | os.PathLike[str] | MltkModel:
-    """Refuse early, before a specification is executed, what has no float model."""
-    if not isinstance(model, MltkModel) and find_model(model, test).kind == "tflite":
-        raise TrainingError(f"{model} is a .tflite file: score it with --tflite")
-    return model
+def _no_classes_error(model: MltkModel) -> ModelError:
+    return ModelError(
+        f"The .tflite of {model.name} does not name its classes: add them, "
+        'mltk update_params MODEL \'classes=["yes", "no"]\''
+    )

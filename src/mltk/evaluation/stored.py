@@ -5,20 +5,33 @@ validation samples in the user's folder, so that a model is never scored on the 
 training: clips that one run validated with may have trained the other.
 """
 
-import contextlib
 import json
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mltk.evaluation.folder import samples_of_folder
 from mltk.evaluation.samples import Samples, collect
 from mltk.models.archive import ModelArchive
+from mltk.models.float_model import load_float_model, without_keras_warnings
+from mltk.models.legacy_h5 import UntrustedCodeError
 from mltk.models.mixins.audio_dataset import AudioDatasetMixin
 from mltk.models.model import MltkModel
+from mltk.models.trained import TrainedModel
 from mltk.utils.errors import ArchiveError, MltkError, ModelError
 from mltk.utils.logging import get_mltk_logger
+
+__all__ = [
+    "DEFAULT_SEED",
+    "HISTORY_MEMBER",
+    "VALIDATION_FILE",
+    "keras_model_of",
+    "load_weights",
+    "stored_samples",
+    "training_run",
+    "validation_file",
+    "validation_samples",
+    "without_keras_warnings",
+]
 
 HISTORY_MEMBER = "train/training-history.json"
 VALIDATION_FILE = "validation.npz"
@@ -99,44 +112,29 @@ def _loads_itself(model: AudioDatasetMixin) -> bool:
     return callable(getattr(model.dataset, "load_dataset", None))
 
 
-@contextlib.contextmanager
-def without_keras_warnings() -> Iterator[None]:
-    """Drop the warnings that Keras raises of its own code, such as deprecations; they are not the user's to
-    mend.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"(keras|tensorflow)\..*")
-        yield
-
-
-def keras_model_of(model: MltkModel, weights: str | None = None) -> Any:
+def keras_model_of(
+    model: MltkModel, weights: str | None = None, path: Path | None = None, trusted: bool | None = None
+) -> Any:
     """Load the float model out of a model's archive. Call `load_tensorflow` before.
 
     Args:
-        model: a model whose specification was executed.
+        model: the loaded model.
         weights: put these weights in (.weights.h5, .keras, .h5).
+        path: load this file (.keras, .h5) instead of the archive's.
+        trusted: Python code in the file (Lambda layers) may run; None: it may where the specification was executed.
 
     Raises:
-        ModelError: the model is not trained, or Keras can not load it.
+        ModelError: the model is not trained, Keras can not load it, or it needs code that may not run.
 
     """
-    import keras
-
-    path = model.keras_archive_path
-    objects = {"DepthwiseConv2D": _old_depthwise_class(), **model.keras_custom_objects}
-    if not path.endswith(".h5"):
-        objects = dict(model.keras_custom_objects)
+    if trusted is None:
+        trusted = not isinstance(model, TrainedModel)
+    file = Path(model.keras_archive_path) if path is None else path
     try:
-        # The specification was executed, so the user trusts the archive; Lambda layers are code of the same
-        # author.
-        with without_keras_warnings():
-            keras_model = keras.models.load_model(
-                path, custom_objects=objects, compile=False, safe_mode=False
-            )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(
-            f"Keras can not load the float model {Path(path).name} of {model.name}: {reason}"
+        keras_model = load_float_model(file, model.keras_custom_objects, trusted)
+    except UntrustedCodeError as error:
+        raise UntrustedCodeError(
+            f"{error}: if you trust who made it, let its Python run with --trust"
         ) from error
     if weights is not None:
         load_weights(keras_model, weights)
@@ -159,16 +157,3 @@ def load_weights(keras_model: Any, weights: str) -> None:
     except (OSError, ValueError, KeyError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"The weights {path} do not fit the model {keras_model.name}: {reason}") from error
-
-
-def _old_depthwise_class() -> Any:
-    """Return a DepthwiseConv2D that drops the argument 'groups', which old .h5 files have and Keras 3
-    refuses.
-    """
-    import keras
-
-    class DepthwiseConv2D(keras.layers.DepthwiseConv2D):  # type: ignore[misc]
-        def __init__(self, *args: Any, groups: int = 1, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-
-    return DepthwiseConv2D

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from mltk.models.archive import ARCHIVE_SUFFIX, TEST_SUFFIX, archive_stem
+from mltk.models.legacy_h5 import FLOAT_SUFFIXES
 from mltk.models.model import archive_folder, archive_name, not_trained_error
 from mltk.utils.errors import ModelError
 from mltk.utils.text import suggestion
@@ -13,7 +14,7 @@ from mltk.utils.text import suggestion
 MODEL_PATH_VARIABLE = "MLTK_MODEL_PATH"
 SPECIFICATIONS = Path(__file__).resolve().parent / "specifications"
 
-Kind = Literal["specification", "archive", "tflite"]
+Kind = Literal["specification", "archive", "tflite", "keras"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def find_model(model: str | os.PathLike[str], test: bool = False) -> FoundModel:
     """Find a model by path or name; of a specification and an archive of the same name, the specification.
 
     Args:
-        model: path of a .py, .mltk.zip or .tflite, or a name; with '-test' behind it the dry run is meant.
+        model: path of a .py, .mltk.zip, .tflite, .h5 or .keras, or a name; with '-test' behind it the dry run is meant.
         test: the dry run is meant.
 
     Raises:
@@ -75,10 +76,9 @@ def find_archive(model: str | os.PathLike[str], test: bool = False) -> Path:
         found = _found(Path(text), test)
         if found.kind == "archive":
             return found.path
-        if found.kind == "tflite":
-            raise ModelError(
-                f"{found.path} is a .tflite; a model archive (NAME{ARCHIVE_SUFFIX}) is needed here"
-            )
+        if found.kind in ("tflite", "keras"):
+            what = "a .tflite" if found.kind == "tflite" else "a float model"
+            raise ModelError(f"{found.path} is {what}; a model archive (NAME{ARCHIVE_SUFFIX}) is needed here")
         folders = [archive_folder(found.path.resolve()), found.path.parent, Path.cwd()]
         text = found.name
     else:
@@ -99,7 +99,7 @@ def _without_test(text: str, test: bool) -> tuple[str, bool]:
 
 
 def _is_path(text: str) -> bool:
-    return Path(text).suffix in (".py", ".zip", ".tflite") or Path(text).name != text
+    return Path(text).suffix in (".py", ".zip", ".tflite", *FLOAT_SUFFIXES) or Path(text).name != text
 
 
 def _found(path: Path, test: bool) -> FoundModel:
@@ -115,8 +115,11 @@ def _found(path: Path, test: bool) -> FoundModel:
         return FoundModel(path, "specification", path.stem, test)
     if path.suffix == ".tflite":
         return FoundModel(path, "tflite", path.stem, test)
+    if path.suffix in FLOAT_SUFFIXES:
+        return FoundModel(path, "keras", path.stem, test)
     raise ModelError(
-        f"{path} is not a model: give a specification (.py), an archive ({ARCHIVE_SUFFIX}) or a .tflite file"
+        f"{path} is not a model: give a specification (.py), an archive ({ARCHIVE_SUFFIX}), or a .tflite, "
+        ".h5 or .keras file"
     )
 
 
