@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from mltk.tflite import schema
 from mltk.tflite.convert_clone import export_clone
 from mltk.tflite.convert_options import ConverterOptions
 from mltk.tflite.convert_quiet import quiet_native
@@ -121,7 +122,21 @@ def _convert_with_tensorflow(
         raise TrainingError(
             f"TensorFlow can not convert {model.name} to .tflite: {type(failure).__name__}: {reason[0]}"
         ) from failure
-    return bytes(data)
+    return _without_unused_buffers(bytes(data))
+
+
+def _without_unused_buffers(data: bytes) -> bytes:
+    """Empty the buffers that no tensor has.
+
+    The converter leaves the first state of an LSTM in there, with values that differ from run to run.
+    """
+    model = schema.parse(data, "The converted model")
+    used = {int(tensor.buffer) for graph in model.subgraphs for tensor in graph.tensors}
+    used |= {int(entry.buffer) for entry in model.metadata or []}
+    unused = [i for i, buffer in enumerate(model.buffers) if i not in used and buffer.data is not None]
+    for index in unused:
+        model.buffers[index].data = None
+    return schema.pack(model) if unused else data
 
 
 def _generator(samples: list[NDArray[np.float32]]) -> Representative:

@@ -82,7 +82,9 @@ def export_clone(keras_model: Any) -> Any:
 
     inputs = None
     if any(type(layer) in _ONE_SAMPLE for layer in keras_model.layers):
-        inputs = keras.tree.map_structure(_one_sample, keras_model.input)
+        # A Sequential model that was not called yet has `inputs`, but no `input`.
+        given = keras_model.inputs[0] if isinstance(keras_model, keras.Sequential) else keras_model.input
+        inputs = keras.tree.map_structure(_one_sample, given)
     return keras.models.clone_model(keras_model, input_tensors=inputs, clone_function=swap)
 
 

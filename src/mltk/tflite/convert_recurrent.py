@@ -84,11 +84,6 @@ class _FusedLstm(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         """Return the outputs: [1, steps, units], or [1, units] without return_sequences."""
-        if mask is not None:
-            raise TrainingError(
-                f"The LSTM {self.trained.name} gets a mask, which its operator on a microcontroller does not "
-                "have: leave out the Masking layer"
-            )
         cell = self.trained.cell
         zeros = tf.zeros([BATCH, cell.units])
         bias = tf.convert_to_tensor(cell.bias) if cell.use_bias else tf.zeros([4 * cell.units])
@@ -170,12 +165,17 @@ def export_lstm(layer: Any) -> Any:
 
 
 def refuse_loops(layer: Any) -> None:
-    """Refuse a recurrent layer that has no stand-in.
+    """Refuse a recurrent layer that has no stand-in, and a mask of time steps.
 
     Raises:
-        TrainingError: it is one.
+        TrainingError: it is one of these.
 
     """
+    if isinstance(layer, keras.layers.Masking) or getattr(layer, "mask_zero", False):
+        raise TrainingError(
+            f"The layer {layer.name} makes a mask of time steps, which no operator of a microcontroller takes: leave "
+            "it out"
+        )
     if isinstance(layer, LOOPING):
         raise TrainingError(
             f"The layer {layer.name} ({type(layer).__name__}) can not be exported: of the recurrent layers a "
