@@ -204,16 +204,14 @@ def _as_text(value: Any) -> str:
 
 def _items_in_work(error: BaseException, items: set[str]) -> str:
     """Tell which items of the batch the function's variables held when it failed; else, where the batch is from."""
-    held: list[str] = []
+    held: dict[str, str] = {}
     for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
         for name, value in frame.f_locals.items():
             text = _as_text(value)
             if text in items and frame.f_code is not _sentence.__code__:
-                entry = f"{name} = {text}"
-                if entry not in held:
-                    held.append(entry)
+                held.setdefault(text, f"{name} = {text}")
         if held:
-            return f", with {', '.join(held[:_ITEMS_NAMED])}"
+            return f", with {', '.join(list(held.values())[:_ITEMS_NAMED])}"
     if not items:
         return ""
     more = f" and {len(items) - 1} more items" if len(items) > 1 else ""
