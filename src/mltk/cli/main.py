@@ -27,6 +27,7 @@ COMMANDS = {
     "classify_audio": "mltk.cli.classify_audio",
     "view": "mltk.cli.view",
     "view_audio": "mltk.cli.view_audio",
+    "tensorboard": "mltk.cli.tensorboard",
     "ssh": "mltk.cli.ssh",
 }
 

@@ -19,17 +19,27 @@ def show(server: LocalServer, what: str, browser: bool) -> None:
     """
     try:
         print(f"{what}: {server.url}\nCtrl-C ends it.", flush=True)
-        if browser and _has_screen() and not webbrowser.open(server.url):
-            print("No browser could be started: open the address yourself.", file=sys.stderr)
-        # Waiting in pieces lets Ctrl-C through on Windows.
-        pause = threading.Event()
-        while not pause.wait(0.5):
-            pass
+        if browser:
+            open_browser(server.url)
+        _wait()
     except KeyboardInterrupt:
         # It is how one stops looking, no error.
         print()
     finally:
         server.close()
+
+
+def open_browser(url: str) -> None:
+    """Open an address in the user's browser, where there is a screen."""
+    if _has_screen() and not webbrowser.open(url):
+        print("No browser could be started: open the address yourself.", file=sys.stderr)
+
+
+def _wait() -> None:
+    # In pieces, which lets Ctrl-C through on Windows.
+    pause = threading.Event()
+    while not pause.wait(0.5):
+        pass
 
 
 def _has_screen() -> bool:
