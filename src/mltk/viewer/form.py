@@ -182,4 +182,4 @@ def _short(value: Any) -> Any:
 def _yaml(value: float) -> str:
     # YAML 1.1 takes 1e-05 for text: a number needs its point.
     text = json.dumps(value)
-    return text if "." in text or "e" not in text else text.replace("e", ".0e")
+    return text.replace("e", ".0e") if type(value) is float and "." not in text else text
