@@ -8,7 +8,6 @@ from mltk.models.model import MltkModel
 from mltk.profiling.estimate import LayerCost, accelerated_cost, cpu_cost
 from mltk.profiling.results import LayerProfile, ProfilingResults
 from mltk.utils.errors import ModelError
-from mltk.utils.text import suggestion
 
 if TYPE_CHECKING:
     from mltk.tflite.layers import TfliteLayer, TfliteTensor
@@ -28,10 +27,7 @@ def find_accelerator(name: str) -> str:
     """
     known = {accelerator.lower(): accelerator for accelerator in ACCELERATORS}
     if name.lower() not in known:
-        hint = suggestion(name.upper(), ACCELERATORS).rstrip("?")
-        raise ModelError(
-            f"There is no accelerator '{name}'{hint}: the known ones are {', '.join(ACCELERATORS)}"
-        )
+        raise ModelError(f"There is no accelerator '{name}': there is {', '.join(ACCELERATORS)}")
     return known[name.lower()]
 
 
