@@ -4,9 +4,9 @@ Nothing of TensorFlow here: a worker loads it only if the user's function needs 
 """
 
 import hashlib
-import os
 import pickle
 import random
+import sysconfig
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -219,11 +219,14 @@ def _items_in_work(error: BaseException, items: set[str]) -> str:
 
 
 def _line_in_function(error: BaseException) -> str:
-    """Tell the innermost line that is the user's: neither of an installed package nor of this one."""
-    own = Path(__file__).parents[1]
+    """Tell the innermost line that is the user's: not of Python, an installed package or this one."""
+    others = [
+        Path(__file__).parents[1],
+        *(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")),
+    ]
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         file = Path(frame.f_code.co_filename)
-        if "site-packages" not in file.parts and own not in file.parents and os.path.lexists(file):
+        if file.is_absolute() and not any(folder in file.parents for folder in others):
             return f" ({file.name}, line {line})"
     return ""
 
