@@ -10,8 +10,8 @@ import pytest
 
 from mltk.cli.main import main
 from mltk.profiling.numbers import plain, with_prefix
-from mltk.profiling.profile import profile_model
-from mltk.profiling.write import NUMBERS, PICTURE, REPORT, write_report
+from mltk.profiling.profile import ProfilingResults, profile_model
+from mltk.profiling.write import NUMBERS, PICTURE, REPORT, draw, write_report
 from mltk.utils.errors import MltkError
 
 ALEXA, MICRO = "keyword_spotting_alexa.mltk.zip", "tflite_micro_speech.mltk.zip"
@@ -212,6 +212,16 @@ def test_light_and_fast(shared_dir, arguments):
 )
 def test_prefixes(value, text):
     assert with_prefix(value) == text
+
+
+def test_a_graph_without_operators():
+    for accelerator, clock_hz in ((None, None), ("MVP", 78_000_000)):
+        shapes = (["1x4"], ["int8"], ["1x4"], ["int8"])
+        empty = ProfilingResults("m", accelerator, *shapes, 100, None, 0, 0, clock_hz, None, [], [])
+        assert ("Cycle" in str(empty).split("Model Layers")[0]) == (accelerator is not None)
+        assert "Inference/s" not in str(empty)
+        assert json.loads(empty.to_json())["inferences_per_s"] is None
+        assert draw(empty)[:4] == b"\x89PNG"
 
 
 def test_plain_numbers():

@@ -14,7 +14,7 @@ writes the next one. How the published kernels cut an operator into programs is 
 - a fully connected layer is one program, or above 2048 inputs one an output;
 - addition and multiplication are one program for 2048 values.
 
-Sources: the kernels' text in the Gecko SDK (zlib licence) and the reference's profiles.
+Sources: the kernels' published text (Gecko SDK, SiliconLabs/mltk) and the reference's profiles.
 """
 
 from collections import Counter

@@ -62,7 +62,7 @@ class ProfilingResults:
             (runtime_memory_size).
         ops: arithmetic operations, counted as the reference's profiles do.
         macs: multiply-accumulates.
-        clock_hz: the processor's nominal clock.
+        clock_hz: the processor's nominal clock; None where no times are predicted.
         energy_j: joules; no published figure tells them, so it is None.
         notes: what the reader should know of the figures.
         layers: the same for every operator.
@@ -99,13 +99,13 @@ class ProfilingResults:
     def cpu_cycles(self) -> int | None:
         """Cycles in which the CPU works."""
         counts = [layer.cpu_cycles for layer in self.layers if layer.cpu_cycles is not None]
-        return sum(counts) if len(counts) == len(self.layers) else None
+        return sum(counts) if self.clock_hz is not None and len(counts) == len(self.layers) else None
 
     @property
     def time_s(self) -> float | None:
         """Seconds of one inference."""
         times = [layer.time_s for layer in self.layers if layer.time_s is not None]
-        return sum(times) if len(times) == len(self.layers) else None
+        return sum(times) if self.clock_hz is not None and len(times) == len(self.layers) else None
 
     @property
     def cpu_utilization(self) -> float | None:
