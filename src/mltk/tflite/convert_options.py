@@ -45,7 +45,8 @@ class ConverterOptions:
         inference_output_type: name out of `INFERENCE_TYPES`.
         representative_dataset: measure the tensors' ranges on data: on validation data ('generate'), or on
             that of the user's own function.
-        generate_unquantized: make a float32 model too.
+        generate_unquantized: make a float32 model beside a quantized one, to compare it with. It takes as
+            long again as the conversion.
 
     The keys `experimental_new_converter` and `experimental_new_quantizer` of older TensorFlow versions are
     accepted and do
@@ -58,7 +59,7 @@ class ConverterOptions:
     inference_input_type: str = "float32"
     inference_output_type: str = "float32"
     representative_dataset: bool = False
-    generate_unquantized: bool = False
+    generate_unquantized: bool = True
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> "ConverterOptions":
@@ -83,7 +84,7 @@ class ConverterOptions:
             inference_input_type=_type_name("inference_input_type", given, default.inference_input_type),
             inference_output_type=_type_name("inference_output_type", given, default.inference_output_type),
             representative_dataset=_representative(given.get("representative_dataset")),
-            generate_unquantized=bool(given.get("generate_unquantized", False)),
+            generate_unquantized=bool(given.get("generate_unquantized", default.generate_unquantized)),
         )
         if options.needs_representative and not options.representative_dataset:
             raise ModelError(
@@ -92,6 +93,11 @@ class ConverterOptions:
                 "which needs data to measure the ranges on: set representative_dataset = 'generate'"
             )
         return options
+
+    @property
+    def quantizes(self) -> bool:
+        """Whether weights or activations become integers."""
+        return bool(self.optimizations) or self.needs_representative
 
     @property
     def needs_representative(self) -> bool:

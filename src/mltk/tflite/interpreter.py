@@ -29,19 +29,29 @@ class LiteInterpreter:
         reference_kernels: use the plain reference kernels (slow, the arithmetic of the specification)
             instead of XNNPACK's.
         n_threads: threads of the kernels.
+        keep_every_tensor: keep what is computed on the way to the outputs, for `tensor`; takes memory.
 
     Raises:
         TfliteError: LiteRT refuses the model.
 
     """
 
-    def __init__(self, data: bytes, reference_kernels: bool = False, n_threads: int = 1) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        reference_kernels: bool = False,
+        n_threads: int = 1,
+        keep_every_tensor: bool = False,
+    ) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         resolver = OpResolverType.BUILTIN_REF if reference_kernels else OpResolverType.AUTO
         with _errors("load the model"), _native_messages_to_log():
             self._interpreter: Any = Interpreter(
-                model_content=data, experimental_op_resolver_type=resolver, num_threads=n_threads
+                model_content=data,
+                experimental_op_resolver_type=resolver,
+                num_threads=n_threads,
+                experimental_preserve_all_tensors=keep_every_tensor,
             )
             self._interpreter.allocate_tensors()
             self._inputs = self._interpreter.get_input_details()
@@ -72,6 +82,16 @@ class LiteInterpreter:
                 self._interpreter.set_tensor(details["index"], np.ascontiguousarray(value))
             self._interpreter.invoke()
             return [self._interpreter.get_tensor(details["index"]) for details in self._outputs]
+
+    def tensor(self, index: int) -> npt.NDArray[Any]:
+        """Return a copy of a tensor's values after `run`; needs `keep_every_tensor`.
+
+        Raises:
+            TfliteError: it was not kept.
+
+        """
+        with _errors("give a tensor's values"):
+            return np.array(self._interpreter.get_tensor(index))
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mltk.evaluation.quantization import float32_beside
 from mltk.evaluation.samples import Samples
 from mltk.evaluation.stored import keras_model_of, validation_samples
 from mltk.models.archive import ModelArchive
@@ -33,7 +34,7 @@ class Converted:
 
     Attributes:
         tflite: the model as the specification's tflite_converter wants it, with its parameters.
-        float32: the unquantized one, where generate_unquantized is set.
+        float32: the unquantized one beside a quantized one, where generate_unquantized is set.
 
     """
 
@@ -62,19 +63,24 @@ def quantize_model(
     test: bool = False,
     verbose: bool = False,
     update_archive: bool = True,
+    float32: bool | None = None,
 ) -> TfliteModel:
     """Convert a trained model to .tflite again, with the settings of its specification.
+
+    Beside a quantized model a float32 one is made (NAME.float32.tflite), which tells layer by layer what the
+    quantization costs (`mltk.evaluation.quantization`).
 
     Args:
         model: name, specification, archive (its specification is executed) or loaded model.
         keras_model: a trained Keras model; that of the archive without it.
         weights: load these weights first (.weights.h5, .keras, .h5).
         representative: batches of features [n, ...] that tell the ranges; validation data without it.
-        output: write the .tflite here, and leave the archive as it is.
+        output: write the .tflite here (and NAME.float32.tflite beside it), and leave the archive as it is.
         dataset: take the representative data from this folder.
         test: the dry run's model.
         verbose: for later.
         update_archive: put the .tflite into the model's archive.
+        float32: make the float32 model too; None: as tflite_converter["generate_unquantized"] says.
 
     Returns:
         The converted model.
@@ -92,11 +98,15 @@ def quantize_model(
     batches: Iterable[NDArray[Any]] | None = representative
     if batches is None and _own_representative(loaded) is None and options.representative_dataset:
         batches = [validation_samples(loaded, dataset).spread(MAX_REPRESENTATIVE)]
-    converted = convert_with_parameters(loaded, keras_model, batches)
+    converted = convert_with_parameters(loaded, keras_model, batches, float32)
     if output is not None:
         write_bytes(output, converted.tflite)
+        if converted.float32 is not None:
+            write_bytes(float32_beside(output), converted.float32)
     elif update_archive and loaded.archive_path.is_file():
-        ModelArchive(loaded.archive_path).update(dict(converted.members(loaded)))
+        # A float32 model of an earlier conversion may have other weights.
+        stale: dict[str, bytes | None] = {loaded.file_name(".float32.tflite"): None}
+        ModelArchive(loaded.archive_path).update(stale | converted.members(loaded))
         get_mltk_logger().info("Updated %s", loaded.archive_path)
     return TfliteModel(converted.tflite, output)
 
@@ -109,7 +119,10 @@ def convert_samples(model: MltkModel, keras_model: Any, samples: Samples | None)
 
 
 def convert_with_parameters(
-    model: MltkModel, keras_model: Any, representative: Iterable[NDArray[Any]] | None
+    model: MltkModel,
+    keras_model: Any,
+    representative: Iterable[NDArray[Any]] | None,
+    float32: bool | None = None,
 ) -> Converted:
     """Convert a Keras model and put the model's parameters into the .tflite.
 
@@ -118,6 +131,7 @@ def convert_with_parameters(
         keras_model: the trained model.
         representative: batches of features; int8 ones are the device's own numbers
             (`mltk.tflite.convert.convert`).
+        float32: make the float32 model too; None: as tflite_converter says.
 
     Raises:
         ModelError: tflite_converter has illegal settings.
@@ -133,10 +147,10 @@ def convert_with_parameters(
         batches = _own_batches(own()) if own is not None else representative
     plain = convert(keras_model, batches, options)
     parameters = model.tflite_parameters(measure_arena(plain))
-    float32 = None
-    if options.generate_unquantized:
-        float32 = _with_parameters(convert(keras_model), model.tflite_parameters(0))
-    return Converted(_with_parameters(plain, parameters), float32)
+    unquantized = None
+    if options.quantizes and (options.generate_unquantized if float32 is None else float32):
+        unquantized = _with_parameters(convert(keras_model), model.tflite_parameters(0))
+    return Converted(_with_parameters(plain, parameters), unquantized)
 
 
 def measure_arena(tflite: bytes) -> int:
