@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mltk.tflite.plan.kernels import Kernel
+from mltk.tflite.plan.kernels import Kernel, element_type
 from mltk.tflite.plan.steps import Constants
 
 WIDTH = 112
@@ -77,7 +77,8 @@ def struct(kernel: Kernel, name: str, params: Constants, constants: Constant) ->
     for field, c_type in kernel.fields:
         value = params[field]
         if c_type.endswith(" *"):
-            text = constants.add(f"{name}_{field}", c_type[:-2], np.asarray(value))
+            values = np.asarray(value, element_type(c_type, value))
+            text = constants.add(f"{name}_{field}", f"{values.dtype.name}_t", values)
         else:
             assert not isinstance(value, np.ndarray)
             text = number(value, c_type)

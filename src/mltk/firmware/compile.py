@@ -5,15 +5,17 @@ and, in `mltk/`, only those kernels that the model uses.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mltk
 from mltk.firmware.c_source import Constant, comment, identifier, number, struct
+from mltk.firmware.targets import Target
 from mltk.native import SOURCE_DIR
 from mltk.tflite.layers import TfliteTensor, shape_text
 from mltk.tflite.model import TfliteModel
 from mltk.tflite.plan.engine import scratch_bytes
+from mltk.tflite.plan.forms import form_for, pack_step, source_file
 from mltk.tflite.plan.kernels import KERNELS
 from mltk.tflite.plan.plan import make_plan
 from mltk.tflite.plan.steps import Plan
@@ -53,12 +55,13 @@ class CompiledModel:
         return folder
 
 
-def compile_model(model: TfliteModel, name: str | None = None) -> CompiledModel:
+def compile_model(model: TfliteModel, name: str | None = None, target: Target | None = None) -> CompiledModel:
     """Compile a model to C99.
 
     Args:
         model: the .tflite.
         name: prefix of the generated names; the model's own name without one.
+        target: the processor whose instructions the kernels may use; plain C for any without one.
 
     Raises:
         TfliteError: operators can not be compiled (the text lists them), or the name is no C name.
@@ -71,16 +74,18 @@ def compile_model(model: TfliteModel, name: str | None = None) -> CompiledModel:
             f"'{name}' can not be the name of a C function: use letters, digits and '_', such as {identifier(name)}"
         )
     plan = make_plan(model, scratch_bytes)
+    forms = {step.kernel: form_for(step.kernel, target) for step in plan.steps}
+    plan = replace(plan, steps=tuple(pack_step(step, forms[step.kernel]) for step in plan.steps))
     files = {f"{name}.h": _header(model, plan, name), f"{name}.c": _source(model, plan, name)}
-    for source in _kernel_files(plan):
+    for source in _kernel_files(forms):
         files[f"mltk/{source}"] = (_KERNEL_DIR / source).read_text(encoding="utf-8")
     return CompiledModel(name, files, plan)
 
 
-def _kernel_files(plan: Plan) -> list[str]:
-    """Return the C files that the plan's kernels need, with everything that these include."""
+def _kernel_files(forms: dict[str, str]) -> list[str]:
+    """Return the C files that kernels need in these forms, with everything that the files include."""
     found: set[str] = set()
-    waiting = {"mltk_nn.h", *(KERNELS[step.kernel].source for step in plan.steps)}
+    waiting = {"mltk_nn.h", *(source_file(kernel, form) for kernel, form in forms.items())}
     while waiting:
         name = waiting.pop()
         found.add(name)

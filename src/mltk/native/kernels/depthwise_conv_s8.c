@@ -9,6 +9,7 @@ size_t mltk_depthwise_conv_s8_scratch_bytes(const mltk_conv_s8_params *params) {
 
 static int32_t sum_taps(const mltk_conv_s8_params *params, const int8_t *input, int32_t top, int32_t left, int32_t in_c,
                         int32_t out_c) {
+  const int8_t *weights = (const int8_t *)params->weights + out_c;
   int32_t sum = params->bias[out_c];
   for (int32_t ky = 0; ky < params->kernel_h; ++ky) {
     const int32_t y = top + ky * params->dilation_h;
@@ -17,7 +18,7 @@ static int32_t sum_taps(const mltk_conv_s8_params *params, const int8_t *input, 
       const int inside = y >= 0 && y < params->in_h && x >= 0 && x < params->in_w;
       const int32_t value =
           inside ? input[((size_t)y * params->in_w + (size_t)x) * params->in_c + (size_t)in_c] : params->in_zero;
-      sum += value * params->weights[((size_t)ky * params->kernel_w + (size_t)kx) * params->out_c + (size_t)out_c];
+      sum += value * weights[((size_t)ky * params->kernel_w + (size_t)kx) * params->out_c];
     }
   }
   return sum;

@@ -4,7 +4,7 @@
 
 void mltk_fully_connected_s8(const mltk_fully_connected_s8_params *params, const int8_t *input, int8_t *output) {
   for (uint32_t row = 0; row < params->rows; ++row) {
-    const int8_t *weights = params->weights;
+    const int8_t *weights = (const int8_t *)params->weights;
     for (uint32_t o = 0; o < params->out_c; ++o) {
       int32_t sum = params->bias[o];
       for (uint32_t k = 0; k < params->in_c; ++k) sum += input[k] * weights[k];

@@ -13,6 +13,8 @@
  *   - A kernel that needs scratch has a sizing twin mltk_NAME_scratch_bytes(params). Scratch is aligned to 4 bytes.
  *   - Biases have the input's zero point folded in: bias[o] - zero_point * sum(weights[o]); a cell of padding holds the
  *     zero point, so that it adds nothing.
+ *   - A kernel may have several forms, a file each (conv_s8.c, conv_s8_dsp.c): the same prototype and results, other
+ *     instructions, perhaps another layout of the weights. The compiler picks one file for a target.
  *   - A real factor is multiplier * 2^(shift - 31), multiplier in [2^30, 2^31) or 0.
  */
 #ifndef MLTK_NN_H_
@@ -29,7 +31,7 @@ extern "C" {
  * Tensors are [batches][height][width][channels]. */
 
 typedef struct {
-  const int8_t *weights;      /* conv: see conv_s8.c for the layout; depthwise: [kernel_h][kernel_w][out_c] */
+  const void *weights;        /* int8_t, or words of them where a form of the kernel says so */
   const int32_t *bias;        /* [out_c] */
   const int32_t *multipliers; /* [out_c] */
   const int8_t *shifts;       /* [out_c] */
@@ -55,7 +57,7 @@ size_t mltk_depthwise_conv_s8_scratch_bytes(const mltk_conv_s8_params *params);
  */
 
 typedef struct {
-  const int8_t *weights;      /* see fully_connected_s8.c for the layout */
+  const void *weights;        /* int8_t, or words of them where a form of the kernel says so */
   const int32_t *bias;        /* [out_c] */
   const int32_t *multipliers; /* [out_c] */
   const int8_t *shifts;       /* [out_c] */

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mltk.native import _kernels
 from mltk.tflite.layers import TfliteTensor
 from mltk.tflite.model import TfliteModel, as_tensor_values
-from mltk.tflite.plan.kernels import C_TYPES, KERNELS, Kernel
+from mltk.tflite.plan.kernels import C_TYPES, KERNELS, Kernel, element_type
 from mltk.tflite.plan.plan import make_plan
 from mltk.tflite.plan.steps import Constants, Plan, Step
 
@@ -34,7 +34,7 @@ class PackedParams:
         for name, c_type in kernel.fields:
             value = params[name]
             if c_type.endswith(" *"):
-                array = np.ascontiguousarray(value, dtype=np.dtype(C_TYPES[c_type[:-2]]))
+                array = np.ascontiguousarray(value, dtype=element_type(c_type, value))
                 self._held.append(array)
                 setattr(values, name, array.ctypes.data)
             else:

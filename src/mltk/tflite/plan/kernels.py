@@ -5,9 +5,13 @@ sizes are checked against the compiled C when the engine is loaded.
 """
 
 import ctypes
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-# C type -> ctypes. A pointer's constant is an array of the type that it points to.
+import numpy as np
+
+# C type -> ctypes. A pointer's constant is an array of the type that it points to; "void *" takes any array.
 C_TYPES: dict[str, type] = {
     "int8_t": ctypes.c_int8,
     "uint8_t": ctypes.c_uint8,
@@ -25,11 +29,12 @@ class Kernel:
 
     Attributes:
         name: the function's; its parameters are the struct NAME_params unless `struct` says another.
-        source: the C file that holds it, below native/kernels.
+        source: the C file that holds it, below native/kernels: the form in plain C.
         fields: (name, C type) in the struct's order; a type that ends in " *" is a constant array, one that
             ends in "[n]" an array inside the struct.
         has_scratch: it takes scratch memory, and NAME_scratch_bytes(params) tells how much.
         struct: the struct's name where several kernels share one.
+        forms: "dsp" or "mve" -> the C file of the form for processors with these instructions.
 
     """
 
@@ -38,6 +43,7 @@ class Kernel:
     fields: tuple[tuple[str, str], ...]
     has_scratch: bool = False
     struct: str = ""
+    forms: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def struct_name(self) -> str:
@@ -46,7 +52,7 @@ class Kernel:
 
 
 _REQUANTIZE = (
-    ("weights", "int8_t *"),
+    ("weights", "void *"),
     ("bias", "int32_t *"),
     ("multipliers", "int32_t *"),
     ("shifts", "int8_t *"),
@@ -64,7 +70,7 @@ _CONV = (
 )
 
 _ALL = (
-    Kernel("mltk_conv_s8", "conv_s8.c", _CONV, has_scratch=True),
+    Kernel("mltk_conv_s8", "conv_s8.c", _CONV, has_scratch=True, forms={"dsp": "conv_s8_dsp.c"}),
     Kernel(
         "mltk_depthwise_conv_s8",
         "depthwise_conv_s8.c",
@@ -94,3 +100,8 @@ _ALL = (
     ),
 )
 KERNELS: dict[str, Kernel] = {kernel.name: kernel for kernel in _ALL}
+
+
+def element_type(c_type: str, value: Any) -> np.dtype[Any]:
+    """Return numpy's type of the elements of a constant array: of "int32_t *", or the array's own for "void *"."""
+    return np.asarray(value).dtype if c_type == "void *" else np.dtype(C_TYPES[c_type[:-2]])
