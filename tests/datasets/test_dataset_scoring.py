@@ -53,3 +53,11 @@ def test_classes_may_be_missing_but_not_all(dataset: Path) -> None:
     assert clips_for_scoring(dataset, ["yes", "stop"]).counts() == {"yes": 3, "stop": 0}
     with pytest.raises(DatasetError, match='"stop" has no clips'):
         clips_for_scoring(dataset, ["stop", "go"])
+
+
+def test_noise_alone_is_silence(tmp_path: Path) -> None:
+    (tmp_path / "_background_noise_").mkdir()
+    (tmp_path / "_background_noise_" / "hum.wav").write_bytes(b"x")
+    assert clips_for_scoring(tmp_path, ["yes", "_silence_"]).counts() == {"yes": 0, "_silence_": 1}
+    with pytest.raises(DatasetError, match=r"no clips.*_background_noise_"):
+        clips_for_scoring(tmp_path, ["yes", "no"])

@@ -5,12 +5,13 @@ again, and it tells when a worker dies.
 """
 
 import atexit
+import contextlib
 import os
 import signal
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
@@ -61,7 +62,8 @@ class ProcessPool:
         from loky.process_executor import BrokenProcessPool
 
         try:
-            future: Future[Any] = self._running().submit(function, *arguments)
+            with _interrupts_held():
+                future: Future[Any] = self._running().submit(function, *arguments)
         except BrokenProcessPool as error:
             raise self._death() from error
         return future
@@ -162,6 +164,27 @@ def worker_count(cores: float, name: str = "cores") -> int:
     processors = int(loky.cpu_count())
     wanted = cores * processors if isinstance(cores, float) and cores <= 1.0 else cores
     return max(1, min(round(wanted), processors))
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Start processes and threads that never see Ctrl-C: they inherit that it is blocked. (POSIX only.)
+
+    `_start_worker` comes too late for a worker that is still importing. One that comes meanwhile is told to this thread
+    at the block's end.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    # Python 3.11 lets interrupts through again when it starts this helper: so it has to run before.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start_worker(parent: int, start: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:

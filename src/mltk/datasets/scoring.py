@@ -81,12 +81,11 @@ def clips_for_scoring(directory: str | os.PathLike[str], classes: Sequence[str])
 
 
 def _folders(root: Path) -> dict[str, list[Path]]:
-    folders = find_clips(root)
-    if (root / BACKGROUND_NOISE).is_dir():
-        noise = find_audio_files(root / BACKGROUND_NOISE)
-        if noise:
-            folders[BACKGROUND_NOISE] = noise
-    return folders
+    """Return sub-folder -> its clips; noise alone will do, there need be no words."""
+    noise = find_audio_files(root / BACKGROUND_NOISE) if (root / BACKGROUND_NOISE).is_dir() else []
+    has_words = any(entry.is_dir() and entry.name != BACKGROUND_NOISE for entry in root.iterdir())
+    folders = find_clips(root) if has_words or not noise else {}
+    return {**folders, BACKGROUND_NOISE: noise} if noise else folders
 
 
 def _class_of(word: str, classes: Sequence[str]) -> str | None:

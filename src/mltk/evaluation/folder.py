@@ -37,7 +37,7 @@ def samples_of_folder(
     """
     root = check_folder(directory)
     noise = _background_noise(root) if SILENCE in model.classes else []
-    words = _words(root, model.classes, optional=bool(noise))
+    words = _words(root, model.classes)
     generator = dataclasses.replace(model.checked_datagen(), validation_augmentation_enabled=False)
     with tempfile.TemporaryDirectory(prefix="mltk-noise-") as scratch:
         silence_id = model.classes.index(SILENCE) if noise else -1
@@ -61,11 +61,8 @@ def _background_noise(root: Path) -> list[Path]:
     return find_audio_files(folder) if folder.is_dir() else []
 
 
-def _words(root: Path, classes: Sequence[str], optional: bool) -> list[Clip]:
-    """Return all clips but the background noise; none are fine where there is noise to score (`optional`)."""
-    has_folders = any(entry.is_dir() and entry.name != BACKGROUND_NOISE for entry in root.iterdir())
-    if optional and not has_folders:
-        return []
+def _words(root: Path, classes: Sequence[str]) -> list[Clip]:
+    """Return all clips but the background noise."""
     clips = clips_for_scoring(root, classes).clips
     return [clip for clip in clips if not Path(str(clip.path)).is_relative_to(root / BACKGROUND_NOISE)]
 

@@ -188,7 +188,9 @@ def modernize(config: dict[str, Any]) -> dict[str, Any]:
         settings["layers"] = [_layer(layer) for layer in settings["layers"] if isinstance(layer, dict)]
         for key in ("input_layers", "output_layers"):
             if isinstance(settings.get(key), list):
-                settings[key] = _renamed_references(settings[key])
+                ends = _renamed_references(settings[key])
+                # Keras 2 called a model of one input with a tensor; Keras 3 would want a list of one.
+                settings[key] = ends[0] if len(ends) == 1 and isinstance(ends[0], list) else ends
         settings["name"] = _name(settings.get("name", "model"))
         # A model inside a model was "Model" in older files.
         return {**config, "class_name": "Functional" if name == "Model" else name, "config": settings}
