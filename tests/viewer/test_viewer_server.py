@@ -170,12 +170,26 @@ def test_a_taken_port_is_one_sentence(server):
         LocalServer(answer, POLICY, server.port)
 
 
+def is_answered(connection, request):
+    try:
+        connection.sendall(request.encode())
+        return bool(connection.recv(64))
+    except OSError:
+        return False
+
+
 def test_closing_is_quick_and_frees_the_port():
     made = LocalServer(answer, POLICY)
     port = made.port
-    with socket.create_connection(("127.0.0.1", port), timeout=5):  # an idle browser
-        start = time.monotonic()
-        made.close()
-        assert time.monotonic() - start < 2
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)  # a browser keeps it open
+    connection.request("GET", f"/{made.token}/page")
+    assert connection.getresponse().read() == b"hello"
+    start = time.monotonic()
+    made.close()
+    assert time.monotonic() - start < 2
+    assert not is_answered(
+        connection.sock, f"GET /{made.token}/page HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+    )
+    connection.close()
     again = LocalServer(answer, POLICY, port)
     again.close()

@@ -145,6 +145,10 @@ class LocalServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        # Browsers keep connections open, and their threads would go on answering.
+        for connection in list(self._server.connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
@@ -154,6 +158,10 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     allow_reuse_address = os.name != "nt"
     request_queue_size = 64
     local: LocalServer
+
+    def __init__(self, address: tuple[str, int], handler: type[http.server.BaseHTTPRequestHandler]) -> None:
+        self.connections: set[socket.socket] = set()
+        super().__init__(address, handler)
 
     def server_bind(self) -> None:
         # HTTPServer's own asks the name service for this machine's name, which may take seconds.
@@ -171,6 +179,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server_version, sys_version = "mltk", ""
     timeout = 60
     server: _Server
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections.add(self.connection)
+
+    def finish(self) -> None:
+        self.server.connections.discard(self.connection)
+        super().finish()
 
     def do_GET(self) -> None:
         self._serve()

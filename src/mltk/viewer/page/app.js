@@ -229,6 +229,9 @@ async function restartLive(settings) {
   page.microphone.clear();
   const rate_hz = page.microphone.rate_hz;
   const started = await postJson("live/start", { settings, rate_hz });
+  if (!page.microphone) {
+    return; // stopped meanwhile
+  }
   $("heard-note").hidden = !started.detection_error;
   $("heard-note").textContent = started.detection_error ?? "";
   $("clip").hidden = false;

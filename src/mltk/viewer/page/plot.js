@@ -126,11 +126,11 @@ export class Stage {
     context.stroke();
   }
 
-  #marks({ context, plot }, top, bottom) {
+  #marks({ context, plot }, top, bottom, shade = "rgba(110, 90, 230, 0.16)") {
     this.#clipped(context, LEFT, top, plot, bottom - top, () => {
       if (this.window) {
         const [left, right] = [this.#x(this.window.start, plot), this.#x(this.window.end, plot)];
-        context.fillStyle = "rgba(255, 255, 255, 0.16)";
+        context.fillStyle = shade;
         context.fillRect(left, top, right - left, bottom - top);
       }
       for (const detection of this.heard?.detections ?? []) {
@@ -203,7 +203,7 @@ export class Stage {
     for (const { time, text } of timeTicks(this.view, plot)) {
       context.fillText(text, this.#x(time, plot), bottom + 5);
     }
-    this.#marks(panel, FLAG, bottom);
+    this.#marks(panel, FLAG, bottom, "rgba(255, 255, 255, 0.22)");
     this.#flags(panel);
   }
 
