@@ -1,5 +1,6 @@
 """Profiles on the MVP beside the seeds' tables, their form, their files, and what the command answers to mistakes."""
 
+import dataclasses
 import json
 import os
 import re
@@ -10,8 +11,9 @@ import pytest
 
 from mltk.cli.main import main
 from mltk.profiling.numbers import plain, with_prefix
-from mltk.profiling.profile import ProfilingResults, profile_model
+from mltk.profiling.profile import LayerProfile, ProfilingResults, _notes, _results, profile_model
 from mltk.profiling.write import NUMBERS, PICTURE, REPORT, draw, write_report
+from mltk.tflite.model import TfliteModel
 from mltk.utils.errors import MltkError
 
 ALEXA, MICRO = "keyword_spotting_alexa.mltk.zip", "tflite_micro_speech.mltk.zip"
@@ -212,6 +214,32 @@ def test_light_and_fast(shared_dir, arguments):
 )
 def test_prefixes(value, text):
     assert with_prefix(value) == text
+
+
+def test_a_float_model(shared_dir):
+    """A Keras model converted without quantization: each layer that the MVP would run is refused with the reason."""
+    path = shared_dir / "models" / "keyword_spotting_on_off.tflite"
+    data = path.read_bytes()
+    tflite = TfliteModel(data)
+    layers = [
+        dataclasses.replace(
+            layer,
+            inputs=tuple(t and dataclasses.replace(t, type_name="float32") for t in layer.inputs),
+        )
+        for layer in tflite.layers
+    ]
+    tflite.__dict__["layers"] = layers
+    results = _results(tflite, "float", "MVP", estimates=False)
+    refused = {layer.name: layer.error for layer in results.layers if not layer.is_supported}
+    assert set(refused) == {"conv_2d", "max_pool_2d", "fully_connected"}
+    assert set(refused.values()) == {"input type (float32) is not int8"}
+    assert results.acc_cycles == 0
+    assert "conv_2d, fully_connected, max_pool_2d" in str(results).splitlines()[-1]
+
+
+def test_a_graph_in_an_operator_is_told():
+    layers = [LayerProfile(0, "while", 0, 0, [], [], "", 0, 600, 1e-5, True, "", "assumed")]
+    assert "Not counted" in _notes(layers, "MVP", False)[0]
 
 
 def test_a_graph_without_operators():

@@ -126,9 +126,7 @@ def _cpu_parts(plan: mvp.Plan, table: Coefficients) -> tuple[float, float]:
 
 def cpu_cost(operator: Operator, table: Coefficients) -> LayerCost:
     """Return what an operator costs on the CPU alone: a Cortex-M33 with CMSIS-NN's kernels."""
-    basis: Basis = (
-        "measured" if operator.name in table.cpu and operator.dtype in ("int8", "float32") else "assumed"
-    )
+    basis: Basis = "measured" if _is_measured_on_cpu(operator.name, table) else "assumed"
     if operator.macs:
         cycles, basis = _macs_on_cpu(operator) * operator.macs, "assumed"
     else:
@@ -145,8 +143,12 @@ def touched_elements(operator: Operator) -> int:
     return max(first, operator.elements)
 
 
+def _is_measured_on_cpu(name: str, table: Coefficients) -> bool:
+    return name in table.cpu and "program" not in table.cpu[name]
+
+
 def _like(name: str, table: Coefficients) -> str:
-    if name in table.cpu and "program" not in table.cpu[name]:
+    if _is_measured_on_cpu(name, table):
         return name
     return next((known for known, names in _LIKE.items() if name in names), "quantize")
 

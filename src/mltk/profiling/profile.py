@@ -17,6 +17,8 @@ __all__ = ["ACCELERATORS", "LayerProfile", "ProfilingResults", "find_accelerator
 
 ACCELERATORS = ("MVP",)
 
+_WITH_GRAPHS = {"while", "if", "call_once", "call"}  # run graphs of their own
+
 
 def find_accelerator(name: str) -> str:
     """Return an accelerator's name as it is written; upper or lower case does not matter.
@@ -86,6 +88,9 @@ def _results(tflite: "TfliteModel", name: str, accelerator: str | None, estimate
 
 def _notes(layers: list[LayerProfile], accelerator: str | None, estimates: bool) -> list[str]:
     notes = []
+    outside = ", ".join(sorted({layer.name for layer in layers} & _WITH_GRAPHS))
+    if outside:
+        notes.append(f"Not counted: the graphs that other operators run ({outside}).")
     assumed = ", ".join(sorted({layer.name for layer in layers if layer.basis == "assumed"}))
     if accelerator is not None and assumed:
         notes.append(f"Not fitted on measurements, but taken from similar operators: {assumed}.")
