@@ -46,19 +46,31 @@ def pack_step(step: Step, form: str) -> Step:
     return replace(step, params=pack(step.params)) if pack else step
 
 
-def _pack_pairs(params: Constants) -> Constants:
-    """Weights [out_c][terms] -> words of four int8, [out_c / 2][terms / 4][2 channels]; zeros fill up."""
-    out_c = _count(params["out_c"])
-    weights = np.asarray(params["weights"], np.int8).reshape(out_c, -1)
-    terms = weights.shape[1]
-    padded: npt.NDArray[Any] = np.zeros((-(-out_c // 2) * 2, -(-terms // 4) * 4), np.int8)
-    padded[:out_c, :terms] = weights
-    words = padded.view("<u4").reshape(len(padded) // 2, 2, -1).swapaxes(1, 2)
-    return {**params, "weights": np.ascontiguousarray(words, np.uint32).reshape(-1)}
+def _pack_words(n_channels: int) -> Callable[[Constants], Constants]:
+    """Return a function: weights [out_c][terms] -> words of four int8, zeros fill up.
+
+    The words' order is [out_c / n_channels][terms / 4][n_channels].
+    """
+
+    def pack(params: Constants) -> Constants:
+        out_c = _count(params["out_c"])
+        weights = np.asarray(params["weights"], np.int8).reshape(out_c, -1)
+        terms = weights.shape[1]
+        padded: npt.NDArray[Any] = np.zeros(
+            (-(-out_c // n_channels) * n_channels, -(-terms // 4) * 4), np.int8
+        )
+        padded[:out_c, :terms] = weights
+        words = padded.view("<u4").reshape(len(padded) // n_channels, n_channels, -1).swapaxes(1, 2)
+        return {**params, "weights": np.ascontiguousarray(words, np.uint32).reshape(-1)}
+
+    return pack
 
 
 def _count(value: Any) -> int:
     return int(value)
 
 
-_PACK: dict[tuple[str, str], Callable[[Constants], Constants]] = {("mltk_conv_s8", "dsp"): _pack_pairs}
+_PACK: dict[tuple[str, str], Callable[[Constants], Constants]] = {
+    ("mltk_conv_s8", "dsp"): _pack_words(2),
+    ("mltk_fully_connected_s8", "dsp"): _pack_words(4),
+}

@@ -86,6 +86,7 @@ _ALL = (
             *((name, "uint32_t") for name in ("rows", "in_c", "out_c")),
             *((name, "int8_t") for name in ("out_zero", "out_min", "out_max")),
         ),
+        forms={"dsp": "fully_connected_s8_dsp.c"},
     ),
     Kernel(
         "mltk_softmax_s8",
