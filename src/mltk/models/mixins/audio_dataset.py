@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltk.models.dataset import Batches, LoadedDataset
-from mltk.models.mixins.dataset import DatasetMixin
+from mltk.models.mixins.dataset import DatasetMixin, accepted_arguments
 from mltk.utils.errors import ModelError
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ class AudioDatasetMixin(DatasetMixin):
     """A folder with one sub-folder of clips per word, read by `datagen`.
 
     Attributes:
-        dataset: the folder's path, a module or object with `load_data() -> path` (which may download it),
-            or an `MltkDataset` that loads everything itself.
+        dataset: the folder's path, a module or object with `load_data() -> path` (which may download it; one that
+            takes `test` is told whether a dry run needs it), or an `MltkDataset` that loads everything itself.
         datagen: an `mltk.core.preprocess.audio.parallel_generator.ParallelAudioDataGenerator`.
 
     """
@@ -95,7 +95,7 @@ class AudioDatasetMixin(DatasetMixin):
         source = self.dataset if override is None else override
         load_data = getattr(source, "load_data", None)
         if callable(load_data):
-            source = load_data()
+            source = load_data(**accepted_arguments(load_data, {"test": self.test_mode_enabled}))
         if isinstance(source, str | os.PathLike):
             return Path(source).expanduser()
         raise ModelError(

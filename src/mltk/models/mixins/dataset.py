@@ -81,7 +81,9 @@ class DatasetMixin(ModelBase):
                 "mltk.core.MltkDataset with a load_dataset(subset, test), or to a module with that function"
             )
         wanted = {"dataset_dir": dataset_dir, "seed": seed, "max_samples_per_class": max_samples_per_class}
-        accepted = _accepted(load, {key: value for key, value in wanted.items() if value is not None})
+        accepted = accepted_arguments(
+            load, {key: value for key, value in wanted.items() if value is not None}
+        )
         if dataset_dir is not None and "dataset_dir" not in accepted:
             raise ModelError(
                 f"The data set of the model {self.name} takes no other folder: "
@@ -132,7 +134,7 @@ class DatasetMixin(ModelBase):
         return balanced_weights(counts, self.classes)
 
 
-def _accepted(function: Callable[..., Any], wanted: dict[str, Any]) -> dict[str, Any]:
+def accepted_arguments(function: Callable[..., Any], wanted: dict[str, Any]) -> dict[str, Any]:
     """Keep the arguments that a user's function names; **kwargs alone promises nothing about them."""
     parameters = inspect.signature(function).parameters
     return {name: value for name, value in wanted.items() if name in parameters}
