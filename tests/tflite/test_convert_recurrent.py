@@ -13,6 +13,7 @@ import keras
 from keras import layers
 from test_tflite_summary import cells
 
+from mltk.evaluation.quantization import compare
 from mltk.models.shared.recurrent import lstm_head
 from mltk.models.shared.tenet import TENet
 from mltk.tflite.convert import ConverterOptions, convert
@@ -130,6 +131,12 @@ def test_int8_computes_what_the_float_model_computes(head: tuple[keras.Model, Tf
     assert np.abs(converted.predict_batch(x) - expected).max() < 0.06
     float32 = TfliteModel(convert(model))
     np.testing.assert_allclose(float32.predict_batch(x), expected, atol=1e-5)
+    report = compare("head", float32, converted, x)
+    assert report.unmatched == []
+    assert len(report.layers) == len(converted.layers) - 1  # all but DEQUANTIZE
+    (lstm,) = [layer for layer in report.layers if layer.name == "unidirectional_sequence_lstm"]
+    assert lstm.sqnr_db > 20
+    assert report.agreement > 0.9
 
 
 def test_every_clip_starts_from_a_fresh_state(head: tuple[keras.Model, TfliteModel]) -> None:

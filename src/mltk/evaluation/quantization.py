@@ -359,7 +359,10 @@ def _models(
         if not beside.is_file():
             raise ModelError(f"There is no float32 model to compare {path} with: {beside} is missing")
         float32 = read_bytes(beside, ".tflite model")
-        return TrainedModel(name, data), TfliteModel(data, path), TfliteModel(float32, beside)
+        quantized = TfliteModel(data, path)
+        # Without settings in the file its tensors can be compared all the same.
+        loaded_file = TrainedModel(name, data if quantized.parameters else None)
+        return loaded_file, quantized, TfliteModel(float32, beside)
     if isinstance(model, MltkModel):
         loaded: MltkModel = load_mltk_model(model, test)
         archive = loaded.archive

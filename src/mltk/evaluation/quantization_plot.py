@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _ROW_INCHES = 0.19
 # Below 20 dB the error is a tenth of the signal; above 30 dB it is a thirtieth.
 _POOR_DB, _GOOD_DB = 20.0, 30.0
+_SHOWN_PERCENT = 0.05  # smaller shares are in the table
 _COLOURS = (
     ("#c0392b", f"below {_POOR_DB:.0f} dB"),
     ("#e0a030", f"{_POOR_DB:.0f} to {_GOOD_DB:.0f} dB"),
@@ -78,7 +79,7 @@ def _saturation(axes: "Axes", report: "QuantizationReport") -> None:
     shares = [100 * layer.saturated for layer in report.layers]
     axes.barh(range(len(shares)), shares, height=0.75, color="#7d5ba6")
     for row, share in enumerate(shares):
-        if share > 0:
+        if share >= _SHOWN_PERCENT:
             axes.annotate(
                 f"{share:.2g}",
                 (share, row),
