@@ -231,3 +231,27 @@ def test_order_of_mixins_does_not_matter():
     model.epochs = 3
     assert model.checkpoint["monitor"] == "val_accuracy"
     assert model.class_counts == {}
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"save_best_only": False},
+        {"save_weights_only": False},
+        {"save_freq": 100},
+        {"filepath": "weights.h5"},
+        {"mode": "large"},
+        {"initial_value_threshold": 0.5},
+    ],
+    ids=str,
+)
+def test_checkpoint_says_what_a_training_does_or_is_refused(model, setting):
+    (key,) = setting
+    with pytest.raises(ModelError, match=rf"checkpoint\['{key}'\] can not be "):
+        model.checkpoint = {"monitor": "val_loss", **setting}
+    with pytest.raises(ModelError, match=rf"checkpoint\['{key}'\] can not be "):
+        model.checkpoint[key] = setting[key]
+    assert model.checkpoint == {"monitor": "val_accuracy"}
+    said = {"monitor": "loss", "mode": "min", "save_best_only": True, "save_freq": "epoch", "verbose": 1}
+    model.checkpoint = said
+    assert copy.deepcopy(model.checkpoint) == said

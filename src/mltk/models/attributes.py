@@ -88,26 +88,39 @@ def mixin_with(name: str) -> str | None:
 class KnownKeys(dict[str, Any]):
     """A dict that takes known keys only: `checkpoint['moniter']` is an error that suggests 'monitor'."""
 
-    def __init__(self, owner: str, known: Iterable[str], values: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        owner: str,
+        known: Iterable[str],
+        values: Mapping[str, Any] | None = None,
+        allowed: Mapping[str, tuple[Any, ...]] | None = None,
+    ) -> None:
         """Make the dict.
 
         Args:
             owner: the attribute's name, for the errors.
             known: the keys it may hold.
             values: what it holds at first.
+            allowed: key -> the only values that it may have, for keys that take not just anything.
 
         Raises:
-            ModelError: a key of `values` is not known.
+            ModelError: a key of `values` is not known, or its value not allowed.
 
         """
         super().__init__()
         self.owner = owner
         self.known = tuple(known)
+        self.allowed = dict(allowed or {})
         self.update(values or {})
 
     def __setitem__(self, key: str, value: Any) -> None:
         """Set a known key; a ModelError else."""
         self._check(key)
+        if key in self.allowed and value not in self.allowed[key]:
+            raise ModelError(
+                f"{self.owner}['{key}'] can not be {value!r}: a training keeps the weights of its best epoch in its log "
+                f"folder, so only {', '.join(map(repr, self.allowed[key]))} can be said"
+            )
         super().__setitem__(key, value)
 
     def __missing__(self, key: str) -> Any:
@@ -133,7 +146,7 @@ class KnownKeys(dict[str, Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy with the known keys."""
-        return (KnownKeys, (self.owner, self.known, dict(self)))
+        return (KnownKeys, (self.owner, self.known, dict(self), self.allowed))
 
     def _check(self, key: str) -> None:
         if key not in self.known:

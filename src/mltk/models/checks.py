@@ -24,6 +24,17 @@ CHECKPOINT_KEYS = (
     "initial_value_threshold",
     "options",
 )
+# What a training does: after each epoch the weights are kept if they are the best. Historical specifications say so in
+# the words of Keras' ModelCheckpoint; other words would not be followed.
+CHECKPOINT_VALUES: dict[str, tuple[Any, ...]] = {
+    "mode": ("auto", "min", "max"),
+    "save_best_only": (True,),
+    "save_weights_only": (True,),
+    "save_freq": ("epoch",),
+    "filepath": (None,),
+    "initial_value_threshold": (None,),
+    "options": (None,),
+}
 REDUCE_LR_KEYS = ("monitor", "factor", "patience", "verbose", "mode", "min_delta", "cooldown", "min_lr")
 EARLY_STOPPING_KEYS = (
     "monitor",
@@ -163,7 +174,9 @@ def _function(name: str, value: Any) -> Any:
     return value
 
 
-def _keyed(known: tuple[str, ...], *, optional: bool) -> Check:
+def _keyed(
+    known: tuple[str, ...], *, optional: bool, allowed: Mapping[str, tuple[Any, ...]] | None = None
+) -> Check:
     def check(name: str, value: Any) -> Any:
         from mltk.models.attributes import KnownKeys
 
@@ -171,7 +184,7 @@ def _keyed(known: tuple[str, ...], *, optional: bool) -> Check:
             return None
         if not isinstance(value, Mapping):
             raise _refuse(name, value, "a dict or None" if optional else "a dict")
-        return KnownKeys(name, known, value)
+        return KnownKeys(name, known, value, allowed)
 
     return check
 
@@ -192,7 +205,7 @@ CHECKS: dict[str, Check] = {
     "train_kwargs": _dictionary,
     "build_model_function": _function,
     "on_training_complete": _function,
-    "checkpoint": _keyed(CHECKPOINT_KEYS, optional=False),
+    "checkpoint": _keyed(CHECKPOINT_KEYS, optional=False, allowed=CHECKPOINT_VALUES),
     "reduce_lr_on_plateau": _keyed(REDUCE_LR_KEYS, optional=True),
     "early_stopping": _keyed(EARLY_STOPPING_KEYS, optional=True),
     "tensorboard": _keyed(TENSORBOARD_KEYS, optional=True),

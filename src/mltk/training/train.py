@@ -110,7 +110,8 @@ def train_model(
     Args:
         model: name, specification, archive (its specification is executed) or loaded model.
         weights: start from these weights (.weights.h5, .keras, .h5).
-        epochs: instead of the specification's; -1: until early stopping.
+        epochs: instead of the specification's; -1: until early stopping. On resume, as many as the training that is
+            gone on with was asked for.
         resume: go on after the last finished epoch of a training that was stopped or killed.
         clean: remove the logs and checkpoints of earlier trainings first.
         test: a dry run: few samples, 3 epochs at most, files of its own.
@@ -195,7 +196,7 @@ class _Run:
 
         self.model = model
         self.folder = folder
-        plan = FitPlan(folder, _epochs(model, epochs), {})
+        plan = FitPlan(folder, -1, {})
         state = TrainingState.load(plan.state) if resume else None
         if state is None:
             plan.state.unlink(missing_ok=True)
@@ -205,12 +206,15 @@ class _Run:
         self.dataset = _same_as_before(
             "dataset", before, None if dataset is None else str(Path(dataset).resolve()), None
         )
+        # What --epochs said stays in force, unless it says something else now.
+        asked = before.get("epochs_asked") if epochs is None else epochs
         self.run = {
             "run": before.get("run") or secrets.token_hex(8),
             "seed": self.seed,
             "dataset": self.dataset,
+            "epochs_asked": asked,
         }
-        self.plan = FitPlan(folder, plan.epochs, self.run, resumed=state)
+        self.plan = FitPlan(folder, _epochs(model, asked), self.run, resumed=state)
         self.validation: Samples | None = None
         self.converted: Any = None
 
@@ -241,7 +245,7 @@ class _Run:
             "verbose": int(verbose),
             "epochs": self.plan.epochs,
             "steps": fitted.steps,
-            **{key: value for key, value in self.run.items() if key != "dataset"},
+            **{key: value for key, value in self.run.items() if key in ("run", "seed")},
         }
         results = TrainingResults(
             name=self.model.name,

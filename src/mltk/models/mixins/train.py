@@ -5,7 +5,7 @@ from typing import Any
 
 from mltk.models.attributes import KnownKeys
 from mltk.models.base import ModelBase
-from mltk.models.checks import CHECKPOINT_KEYS
+from mltk.models.checks import CHECKPOINT_KEYS, CHECKPOINT_VALUES
 from mltk.tflite import convert_options
 from mltk.utils.errors import ModelError
 
@@ -18,7 +18,8 @@ class TrainMixin(ModelBase):
         steps_per_epoch: batches an epoch; None: all.
         optimizer, metrics, loss: for `keras_model.compile` in your build function.
         build_model_function: takes the model specification, returns a compiled Keras model.
-        checkpoint: arguments of `keras.callbacks.ModelCheckpoint`; 'monitor' tells what is best.
+        checkpoint: 'monitor' tells what is best, 'mode' whether it is to be large or small; other arguments of
+            `keras.callbacks.ModelCheckpoint` may be set to what a training does anyway.
         reduce_lr_on_plateau, early_stopping, tensorboard: arguments of these Keras callbacks; None: without.
         train_callbacks: further Keras callbacks.
         train_kwargs: further arguments of `keras_model.fit`.
@@ -47,7 +48,9 @@ class TrainMixin(ModelBase):
     def __init__(self) -> None:
         super().__init__()
         self.metrics = ["accuracy"]
-        self.checkpoint = KnownKeys("checkpoint", CHECKPOINT_KEYS, {"monitor": "val_accuracy"})
+        self.checkpoint = KnownKeys(
+            "checkpoint", CHECKPOINT_KEYS, {"monitor": "val_accuracy"}, CHECKPOINT_VALUES
+        )
         self.train_callbacks = []
         self.train_kwargs = {}
         self.tflite_converter = KnownKeys(
