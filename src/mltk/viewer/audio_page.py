@@ -44,17 +44,6 @@ class AudioPage:
         # One at a time: a clip and a stream belong to one thread.
         self._lock = threading.Lock()
         self._files = PageFiles(_PAGE)
-        self._answers: Mapping[tuple[str, str], Callable[[Request], Reply]] = {
-            ("GET", "state"): self._state,
-            ("GET", "clip.wav"): self._wav,
-            ("POST", "clip"): self._load,
-            ("POST", "settings"): self._settings,
-            ("POST", "features"): self._features,
-            ("POST", "detections"): self._detections,
-            ("POST", "live/start"): self._live_start,
-            ("POST", "live/feed"): self._live_feed,
-            ("POST", "live/stop"): self._live_stop,
-        }
 
     def serve(self, port: int = 0) -> LocalServer:
         """Serve the page on loopback.
@@ -73,10 +62,10 @@ class AudioPage:
             MltkError: with the sentence for the user.
 
         """
-        answer = self._answers.get((request.method, request.path))
+        answer = _ANSWERS.get((request.method, request.path))
         if answer is not None:
             with self._lock:
-                return answer(request)
+                return answer(self, request)
         if request.method != "GET":
             raise RefusedError(405, "There is nothing to send to this address")
         return self._files.reply(request.path or "index.html")
@@ -168,6 +157,20 @@ class AudioPage:
             raise AudioError("The microphone was not started: press its button again")
         self._clip = live.recording()
         return json_reply({"clip": _describe_clip(self._clip)})
+
+
+# Not in the page itself: bound methods would be a cycle, which keeps native objects until the process ends.
+_ANSWERS: Mapping[tuple[str, str], Callable[[AudioPage, Request], Reply]] = {
+    ("GET", "state"): AudioPage._state,
+    ("GET", "clip.wav"): AudioPage._wav,
+    ("POST", "clip"): AudioPage._load,
+    ("POST", "settings"): AudioPage._settings,
+    ("POST", "features"): AudioPage._features,
+    ("POST", "detections"): AudioPage._detections,
+    ("POST", "live/start"): AudioPage._live_start,
+    ("POST", "live/feed"): AudioPage._live_feed,
+    ("POST", "live/stop"): AudioPage._live_stop,
+}
 
 
 def describe(error: MltkError) -> dict[str, Any]:

@@ -26,6 +26,8 @@ from mltk.utils.errors import DeviceError, MltkError
 HOST = "127.0.0.1"
 # A browser that is still sending does not read an answer; we listen for so long before we hang up.
 _DRAIN_S = 5.0
+# How long the answers under way may take to end.
+_CLOSE_S = 2.0
 _PIECE = 1 << 20
 _SAFETY_HEADERS = {
     "Cache-Control": "no-store",
@@ -84,6 +86,10 @@ Describe = Callable[[MltkError], dict[str, Any]]
 
 def _plain_error(error: MltkError) -> dict[str, Any]:
     return {"error": str(error)}
+
+
+def _closed(_: Request) -> Reply:
+    raise RefusedError(503, "The viewer was ended")
 
 
 class LocalServer:
@@ -146,9 +152,15 @@ class LocalServer:
         self._server.server_close()
         self._thread.join()
         # Browsers keep connections open, and their threads would go on answering.
-        for connection in list(self._server.connections):
+        open_connections = dict(self._server.connections)
+        for connection in open_connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+        end = time.monotonic() + _CLOSE_S
+        for thread in open_connections.values():
+            thread.join(max(end - time.monotonic(), 0))
+        # What was served, and what it holds, is freed now and not at the interpreter's end.
+        self.answer = _closed
 
 
 class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
@@ -160,7 +172,7 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     local: LocalServer
 
     def __init__(self, address: tuple[str, int], handler: type[http.server.BaseHTTPRequestHandler]) -> None:
-        self.connections: set[socket.socket] = set()
+        self.connections: dict[socket.socket, threading.Thread] = {}
         super().__init__(address, handler)
 
     def server_bind(self) -> None:
@@ -182,10 +194,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.server.connections.add(self.connection)
+        self.server.connections[self.connection] = threading.current_thread()
 
     def finish(self) -> None:
-        self.server.connections.discard(self.connection)
+        self.server.connections.pop(self.connection, None)
         super().finish()
 
     def do_GET(self) -> None:

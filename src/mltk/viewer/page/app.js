@@ -25,7 +25,8 @@ function complain(error) {
   const beside = error.setting !== null && controls?.complain(error.setting, error.message);
   $("alert").hidden = Boolean(beside);
   $("alert").textContent = beside ? "" : error.message;
-  $("stage").classList.toggle("stale", Boolean(page.clip) || Boolean(page.live));
+  // The picture is still that of the settings before.
+  $("stage").classList.toggle("stale", Boolean(beside));
 }
 
 function allIsWell() {
@@ -259,7 +260,8 @@ async function feed(samples) {
     joinHeard(stage.heard, got.heard);
     if (got.heard.detections.length) {
       listDetections();
-      $("detections").lastElementChild.scrollIntoView({ block: "nearest" });
+      const list = $("detections").closest(".scroll");
+      list.scrollTop = list.scrollHeight;
     }
   }
   showFeatures(live.rows.features);
@@ -286,7 +288,7 @@ async function stopLive(keep) {
 async function microphoneFailed(error) {
   await stopLive(false);
   if (page.clip) {
-    await showClip(page.clip);
+    await showClip(page.clip).catch(() => {}); // what went wrong first is told
   }
   complain(error);
 }
