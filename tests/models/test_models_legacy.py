@@ -3,6 +3,9 @@
 import base64
 import json
 import marshal
+import subprocess
+import sys
+import warnings
 import zipfile
 
 import h5py
@@ -302,6 +305,29 @@ def test_unknown_layer_with_and_without_its_class(tmp_path):
     with pytest.raises(UntrustedCodeError, match="of the class 'Doubled', which Keras does not have"):
         load_float_model(path)
     np.testing.assert_array_equal(outputs_of(path, X, custom_objects={"Doubled": Doubled}), 2 * X)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_our_own_layers_need_no_trust(suffix, tmp_path):
+    """In a fresh process, as `mltk summarize` is: nothing has registered them yet."""
+    import keras
+
+    from mltk.models.shared.tenet import MultiScaleTemporalConvolution
+
+    path = tmp_path / f"m{suffix}"
+    layers = [keras.layers.Input((8, 1, 4)), MultiScaleTemporalConvolution(scales=[3, 5], stride=1)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras advises against .h5
+        keras.Sequential(layers).save(path)
+    code = f"""
+import pathlib
+from mltk.tflite.convert_quiet import load_tensorflow
+load_tensorflow()
+from mltk.models.float_model import load_float_model
+print([type(one).__name__ for one in load_float_model(pathlib.Path({str(path)!r})).layers])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "MultiScaleTemporalConvolution" in run.stdout, run.stderr
 
 
 # --- damage

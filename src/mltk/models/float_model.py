@@ -7,6 +7,7 @@ layers only; code in it (Lambda layers) and classes of its specification need `t
 import contextlib
 import importlib
 import json
+import pkgutil
 import shutil
 import tempfile
 import warnings
@@ -18,8 +19,8 @@ from mltk.models import legacy_h5
 from mltk.utils.errors import ModelError
 from mltk.utils.text import printable
 
-# Layers of the reference toolkit's architectures, known without the specification.
-_OWN_LAYERS = {"MultiScaleTemporalConvolution": "mltk.models.shared.tenet"}
+# How this package's own layers are registered with Keras.
+_OWN_PREFIX = "mltk>"
 
 
 @contextlib.contextmanager
@@ -102,11 +103,23 @@ def _load(file: Path, path: Path, objects: Mapping[str, Any], trusted: bool) -> 
 
 
 def _own_layers(names: set[str]) -> dict[str, Any]:
-    return {
-        name: getattr(importlib.import_module(module), name)
-        for name, module in _OWN_LAYERS.items()
-        if name in names
+    """Return the layers of this package's architectures, among them the reference toolkit's, if a model has others than
+    Keras'.
+    """
+    import keras
+
+    from mltk.models import shared
+
+    if names <= _keras_names():
+        return {}
+    for module in pkgutil.iter_modules(shared.__path__):
+        importlib.import_module(f"{shared.__name__}.{module.name}")
+    own = {
+        name: value
+        for name, value in keras.saving.get_custom_objects().items()
+        if name.startswith(_OWN_PREFIX)
     }
+    return {**own, **{name.removeprefix(_OWN_PREFIX): value for name, value in own.items()}}
 
 
 def _keras_names() -> frozenset[str]:
