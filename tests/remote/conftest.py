@@ -1,12 +1,13 @@
 """A server for the whole folder; a home folder of its own for every test."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from remote_server import Line, Server, line_to, sshd
 
+from mltk.cli.main import main
 from mltk.remote import session
 
 if sys.platform == "win32":
@@ -53,3 +54,20 @@ def line(server: Server, home: Path) -> Iterator[Line]:
         settings.write_text(settings.read_text().replace(str(server.port), str(made.port)))
         (home / ".ssh" / "known_hosts").write_text(server.known_hosts(made.port))
         yield made
+
+
+@pytest.fixture
+def run(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run `mltk ssh` in this process; give exit code, output and messages."""
+
+    def run_command(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mltk", "ssh", *arguments])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main()
+        captured = capfd.readouterr()
+        return int(stop.value.code or 0), captured.out, captured.err
+
+    return run_command

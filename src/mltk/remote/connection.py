@@ -26,6 +26,9 @@ KEEPALIVE_COUNT = 4
 MAX_FRAME = 1 << 24
 _MAX_BANNER = 1 << 16
 _MAX_COMPLAINT = 1 << 14
+_OTHER_HOST_KEYS = (
+    "+ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256"
+)
 _SYSTEM_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts"
 
 Result = TypeVar("Result")
@@ -114,7 +117,7 @@ class Connection:
         try:
             options = self._options(keys)
             async with asyncio.timeout(CONNECT_SECONDS + LOGIN_SECONDS):
-                made = await ssh.create_connection(keys.client, target.host, options=options)
+                made = await ssh.create_connection(keys.client, target.host, config=None, options=options)
         except socket.gaierror as error:
             raise UnreachableError(f"There is no machine with the name '{target.host}': check -h") from error
         except ConnectionRefusedError as error:
@@ -143,13 +146,11 @@ class Connection:
 
     def _options(self, keys: "_KnownKeys") -> "asyncssh.SSHClientConnectionOptions":
         ssh, target = self._asyncssh, self.target
-        given: dict[str, Any] = {"host": target.host}
+        given: dict[str, Any] = {"host": target.host, "config": _configuration(target.config_path)}
         if target.port is not None:
             given["port"] = target.port
         if target.user is not None:
             given["username"] = target.user
-        if target.config_path is not None:
-            given["config"] = [_existing(target.config_path, "SSH configuration")]
         configured = ssh.SSHClientConnectionOptions(**given)
         defaults = dict(target.defaults)
         identity = target.identity
@@ -168,6 +169,9 @@ class Connection:
                 "take that line out, mltk always checks it"
             )
         keys.read(configured.known_hosts)
+        if configured.config.get("HostKeyAlgorithms") is None:
+            # Behind those of the known keys: a host whose key is of another kind now is told as changed, too.
+            given["server_host_key_algs"] = _OTHER_HOST_KEYS
         options: asyncssh.SSHClientConnectionOptions = ssh.SSHClientConnectionOptions(
             **given,
             known_hosts=keys.match,
@@ -336,6 +340,13 @@ class _KnownKeys:
 
     def _fingerprint(self) -> str:
         return f"{self._presented.get_algorithm()} {self._presented.get_fingerprint()}"
+
+
+def _configuration(path: str | None) -> list[str]:
+    if path is not None:
+        return [_existing(path, "SSH configuration")]
+    default = Path.home() / ".ssh" / "config"
+    return [str(default)] if default.is_file() else []
 
 
 def _protected(file: str) -> str:

@@ -180,7 +180,6 @@ def _start(
     label: str,
     force: bool,
 ) -> RunRecord:
-    logger = get_mltk_logger()
     folder = found.path.resolve().parent
     record = RunRecord(
         model=label,
@@ -201,8 +200,7 @@ def _start(
     files += wheel
     work = _prepare(session, settings)
     record = replace(record, work=work)
-    sent = session.upload(work, files)
-    logger.info("%s: %d of %d files sent to %s", settings.target.host, sent, len(files), work)
+    session.upload(work, files)
     model = found.path.name + (TEST_SUFFIX if found.test and not found.path.name.endswith(".zip") else "")
     request = {
         "work": work,
@@ -305,10 +303,26 @@ def _bring_home(session: Session, record: RunRecord) -> int:
             f"it was killed; what it printed is in {record.log}"
         )
     code = int(state["code"])
-    _fetch(session, record, code)
-    _shut_down(session, record)
+    try:
+        has_archive = _fetch(session, record)
+        _shut_down(session, record)
+    except KeyboardInterrupt:
+        _tell_how_to_resume(record)
+        return INTERRUPTED
     record.forget()
+    if code:
+        get_mltk_logger().error("%s on %s ended with exit code %d", record.command, record.target.host, code)
+    elif record.needs_archive and not has_archive:
+        raise RemoteError(
+            f"'{record.command}' on {record.target.host} made no archive; what it printed is in {record.log}"
+        )
     return code
+
+
+def _tell_how_to_resume(record: RunRecord) -> None:
+    get_mltk_logger().warning(
+        "Left to itself on %s; take it up again with: mltk ssh --resume %s", record.target.host, record.model
+    )
 
 
 def _follow(session: Session, record: RunRecord) -> dict[str, Any] | None:
@@ -334,11 +348,7 @@ def _follow(session: Session, record: RunRecord) -> dict[str, Any] | None:
             except KeyboardInterrupt:
                 console.flush()
                 if interrupted or not _interrupt(session, where, record):
-                    get_mltk_logger().warning(
-                        "Left to itself on %s; take it up again with: mltk ssh --resume %s",
-                        record.target.host,
-                        record.model,
-                    )
+                    _tell_how_to_resume(record)
                     return None
                 interrupted = True
 
@@ -358,7 +368,8 @@ def _interrupt(session: Session, where: dict[str, str], record: RunRecord) -> bo
     return True
 
 
-def _fetch(session: Session, record: RunRecord, code: int) -> None:
+def _fetch(session: Session, record: RunRecord) -> bool:
+    """Bring the files home; tell whether an archive was among them."""
     logger = get_mltk_logger()
     host = record.target.host
     answer = session.call(
@@ -378,12 +389,11 @@ def _fetch(session: Session, record: RunRecord, code: int) -> None:
             )
         session.download(archive, record.local_archive, _check_archive)
         logger.info("Archive: %s", record.local_archive)
-    elif record.needs_archive and code == 0:
-        raise RemoteError(f"'{record.command}' on {host} made no archive; what it printed is in {record.log}")
     for entry, target in downloads(record.download_files, answer["files"], record.folder):
         session.download(entry, target)
         logger.info("Fetched: %s", target)
     logger.info("Output: %s", record.log)
+    return archive is not None and bool(archive["changed"])
 
 
 def _check_archive(path: Path) -> None:

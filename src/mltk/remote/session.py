@@ -110,8 +110,8 @@ class Session:
 
     # --- files ---
 
-    def upload(self, work: str, files: Iterable[tuple[Path, str]]) -> int:
-        """Send the files that are missing there or differ; return how many these are.
+    def upload(self, work: str, files: Iterable[tuple[Path, str]]) -> None:
+        """Send the files that are missing there or differ.
 
         Args:
             work: the working folder there.
@@ -123,7 +123,6 @@ class Session:
         """
         chosen = list(files)
         entries = [described(local, remote) for local, remote in chosen]
-        sent: set[int] = set()
 
         def body(content: dict[str, Any]) -> Iterable[bytes]:
             for index, offset in content["wanted"]:
@@ -133,11 +132,14 @@ class Session:
         def wanted() -> dict[str, Any]:
             # Asked before every try: what arrived before a cut is not sent again.
             missing = self.call("compare", {"work": work, "files": entries})["wanted"]
-            sent.update(index for index, _ in missing)
+            megabytes = sum(entries[index]["size"] - offset for index, offset in missing) / 1e6
+            get_mltk_logger().info(
+                "Sending %d of %d files (%.1f MB) to %s on %s",
+                *(len(missing), len(entries), megabytes, work, self.target.host),
+            )
             return {"work": work, "wanted": missing}
 
         self.call("receive", wanted, body=body)
-        return len(sent)
 
     def download(
         self, entry: dict[str, Any], target: Path, check: Callable[[Path], None] | None = None
