@@ -36,6 +36,7 @@ def test_archive_holds_all_of_a_training(trained: Any) -> None:
         "tones.py",
         "tones.keras",
         "tones.tflite",
+        "tones.float32.tflite",
         "tones.h5.summary.txt",
         "tones.tflite.summary.txt",
         "train/log.txt",
