@@ -28,6 +28,9 @@ NUMPY_TYPES = {
     "COMPLEX128": np.complex128,
 }
 
+# dilationWFactor -> dilation_w_factor
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
 _POOL = (
     "Padding:{padding} stride:{stride_w}x{stride_h} filter:{filter_width}x{filter_height} "
     "activation:{activation}"
@@ -189,7 +192,7 @@ def opcode_name(code: Any) -> str:
 def read_options(operator: Any) -> dict[str, Any]:
     """Return the settings of the schema's `OperatorT` by name in snake case."""
     options = vars(operator.builtinOptions) if operator.builtinOptions is not None else {}
-    return {re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower(): value for name, value in options.items()}
+    return {_WORD_START.sub("_", name).lower(): value for name, value in options.items()}
 
 
 def _list(values: Any) -> list[Any]:

@@ -58,8 +58,9 @@ static __attribute__((noinline)) void finish_two(const mltk_conv_s8_params *para
                                                  int32_t sum_1, int8_t *output_0, int8_t *output_1) {
   const int32_t multiplier = params->multipliers[o], shift = params->shifts[o];
   const dsp_range range = {params->out_zero, params->out_min, params->out_max};
-  output_0[o] = dsp_finish(sum_0, multiplier, shift, range);
+  /* In this order: where there is one position only, both outputs are the same place. */
   output_1[o] = dsp_finish(sum_1, multiplier, shift, range);
+  output_0[o] = dsp_finish(sum_0, multiplier, shift, range);
 }
 
 /* All channels of two positions; the same output twice for a single one. */

@@ -77,6 +77,7 @@ _ALL = (
         _CONV,
         has_scratch=True,
         struct="mltk_conv_s8_params",
+        forms={"dsp": "depthwise_conv_s8_dsp.c"},
     ),
     Kernel(
         "mltk_fully_connected_s8",
