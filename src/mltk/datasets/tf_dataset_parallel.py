@@ -293,7 +293,9 @@ def _numpy_type(dtype: Any) -> Any:
 def _fixed_batch(element_spec: Any) -> int | None:
     """Return the length of axis 0 that all parts of an element have, if it is the same fixed one."""
     parts = element_spec if isinstance(element_spec, tuple) else (element_spec,)
-    lengths = {part.shape[0] if getattr(part, "shape", None) else None for part in parts}
+    lengths = {
+        part.shape[0] if getattr(getattr(part, "shape", None), "rank", None) else None for part in parts
+    }
     return lengths.pop() if len(lengths) == 1 else None
 
 

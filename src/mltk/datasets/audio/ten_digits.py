@@ -1,0 +1,26 @@
+"""The ten digits of Speech Commands v0.02 (P. Warden, 2018, CC BY 4.0); its other words are `_unknown_`.
+
+The module itself is a data set: `my_model.dataset = ten_digits`. See `mltk.datasets.audio.subsets`.
+"""
+
+from mltk.datasets.audio.subsets import load_subset
+
+CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def load_data(dest_dir: str | None = None) -> str:
+    """Return the folder of the data set; download Speech Commands and link its clips first if needed.
+
+    Args:
+        dest_dir: the folder. Default: `datasets/ten_digits` in the user's folder.
+
+    Raises:
+        DownloadError, ArchiveError, DatasetError, MltkError: see `subsets.load_subset`.
+
+    """
+    return load_subset("ten_digits", CLASSES, dest_dir)
+
+
+def download(dest_dir: str | None = None) -> str:
+    """Return the folder of the data set, as `load_data` does."""
+    return load_data(dest_dir)
