@@ -72,9 +72,8 @@ class Server:
     def connections(self) -> list[int]:
         """Process ids of the sshd children, one or two a connection."""
         assert self.process is not None
-        listed = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, text=True, check=False
-        )
+        command = ["pgrep", "-P", str(self.process.pid)]
+        listed = subprocess.run(command, capture_output=True, text=True, check=False)
         return [int(pid) for pid in listed.stdout.split()]
 
     def known_hosts(self, port: int | None = None) -> str:

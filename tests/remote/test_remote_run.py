@@ -121,6 +121,23 @@ def test_what_is_no_archive_does_not_replace_one(stub: Path, run: Run, home: Pat
     ]
 
 
+def test_evaluation_takes_the_archive_there_and_leaves_an_unchanged_one(
+    stub: Path, run: Run, home: Path, work: Path
+) -> None:
+    code, _, err = run("train", "words")
+    assert code == 0, err
+    before = (home / "words.mltk.zip").stat()
+    (work / "words.mltk.zip").write_bytes(b"what another run left there")
+    code, out, err = run("evaluate", "words", "--tflite", "--count", "4")
+    assert code == 0, err
+    assert "['evaluate', 'words.py', '--tflite', '--count', '4']" in out
+    assert (work / "words.mltk.zip").read_bytes() == (home / "words.mltk.zip").read_bytes()
+    assert (home / "words.mltk.zip").stat() == before
+    code, out, err = run("summarize", "words.mltk.zip")
+    assert code == 0, err
+    assert "['summarize', 'words.mltk.zip']" in out
+
+
 def test_training_that_makes_no_archive(stub: Path, run: Run) -> None:
     code, _, err = run("train", "words", "--seed", "9")
     assert code == 2

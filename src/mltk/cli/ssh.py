@@ -11,14 +11,16 @@ CONTEXT_SETTINGS = {"help_option_names": ["--help"], "allow_interspersed_args": 
 def ssh(
     command: Annotated[
         list[str],
-        typer.Argument(
-            metavar="COMMAND MODEL [OPTIONS]", help="train, quantize, evaluate, ... as without ssh."
-        ),
+        typer.Argument(metavar="COMMAND MODEL", help="train, quantize, evaluate, ... as without ssh."),
     ],
     *,
     host: Annotated[
         str | None,
-        typer.Option("--host", "-h", help="[USER@]HOST[:PORT][/FOLDER], or an alias of ~/.ssh/config."),
+        typer.Option(
+            "--host",
+            "-h",
+            help="user@host:port/folder, of which only the host is needed; or an alias of ~/.ssh/config.",
+        ),
     ] = None,
     port: Annotated[int | None, typer.Option("--port", "-p", help="TCP port of the SSH server.")] = None,
     identity: Annotated[
