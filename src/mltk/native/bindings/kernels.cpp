@@ -63,6 +63,8 @@ const std::map<std::string, Entry> &entries() {
       MLTK_KERNEL_WITH_SCRATCH(mltk_depthwise_conv_s8),
       MLTK_KERNEL(mltk_fully_connected_s8),
       MLTK_KERNEL(mltk_softmax_s8),
+      MLTK_KERNEL(mltk_copy),
+      MLTK_KERNEL(mltk_fill),
   };
   return all;
 }

@@ -80,6 +80,31 @@ typedef struct {
 
 void mltk_softmax_s8(const mltk_softmax_s8_params *params, const int8_t *input, int8_t *output);
 
+/* --- Moving values --------------------------------------------------------------------------------------------------
+ */
+
+enum { MLTK_COPY_MAX_DIMS = 6 };
+
+/* For all i[d] < extents[d]: run_bytes bytes from input_start + sum(i[d] * input_strides[d]) go to output_start +
+ * sum(i[d] * output_strides[d]). Everything counts bytes. */
+typedef struct {
+  const uint32_t *extents;       /* [dims], the outermost dimension first */
+  const int32_t *input_strides;  /* [dims]; negative where a slice goes backwards */
+  const int32_t *output_strides; /* [dims] */
+  uint32_t dims;                 /* 1 to MLTK_COPY_MAX_DIMS */
+  uint32_t run_bytes;            /* that lie side by side in both */
+  int32_t input_start, output_start;
+} mltk_copy_params;
+
+void mltk_copy(const mltk_copy_params *params, const void *input, void *output);
+
+typedef struct {
+  uint32_t n_bytes;
+  uint8_t value;
+} mltk_fill_params;
+
+void mltk_fill(const mltk_fill_params *params, void *output);
+
 #ifdef __cplusplus
 }
 #endif

@@ -100,6 +100,20 @@ _ALL = (
             ("depth", "uint32_t"),
         ),
     ),
+    Kernel(
+        "mltk_copy",
+        "copy.c",
+        (
+            ("extents", "uint32_t *"),
+            ("input_strides", "int32_t *"),
+            ("output_strides", "int32_t *"),
+            ("dims", "uint32_t"),
+            ("run_bytes", "uint32_t"),
+            ("input_start", "int32_t"),
+            ("output_start", "int32_t"),
+        ),
+    ),
+    Kernel("mltk_fill", "copy.c", (("n_bytes", "uint32_t"), ("value", "uint8_t"))),
 )
 KERNELS: dict[str, Kernel] = {kernel.name: kernel for kernel in _ALL}
 

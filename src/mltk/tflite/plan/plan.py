@@ -10,7 +10,16 @@ from mltk.tflite.plan.activations import lower_softmax
 from mltk.tflite.plan.arena import Block, place
 from mltk.tflite.plan.convolutions import lower_conv, lower_depthwise_conv, lower_fully_connected
 from mltk.tflite.plan.lowering import Lower, Lowering, UnsupportedError, need
-from mltk.tflite.plan.shapes import lower_reshape
+from mltk.tflite.plan.shapes import (
+    lower_concatenation,
+    lower_pack,
+    lower_pad,
+    lower_reshape,
+    lower_split,
+    lower_split_v,
+    lower_strided_slice,
+    lower_transpose,
+)
 from mltk.tflite.plan.steps import Plan, Step
 from mltk.utils.errors import TfliteError
 from mltk.utils.text import printable
@@ -19,7 +28,17 @@ LOWERINGS: dict[str, Lower] = {
     "conv_2d": lower_conv,
     "depthwise_conv_2d": lower_depthwise_conv,
     "fully_connected": lower_fully_connected,
+    "expand_dims": lower_reshape,
     "reshape": lower_reshape,
+    "squeeze": lower_reshape,
+    "concatenation": lower_concatenation,
+    "pack": lower_pack,
+    "pad": lower_pad,
+    "padv2": lower_pad,
+    "split": lower_split,
+    "split_v": lower_split_v,
+    "strided_slice": lower_strided_slice,
+    "transpose": lower_transpose,
     "softmax": lower_softmax,
 }
 MOST_TENSOR_BYTES = 2**26
