@@ -2,7 +2,10 @@
 
 import json
 import math
+import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -162,3 +165,14 @@ def test_the_published_alexa_model(shared_dir: Path, tmp_path: Path, monkeypatch
 def test_an_archive_without_a_float32_model(shared_dir: Path) -> None:
     with pytest.raises(ModelError, match=r"no float32 \.tflite.*mltk quantize tflite_micro_speech"):
         quantization_report(shared_dir / "models" / "tflite_micro_speech.mltk.zip")
+
+
+def test_the_report_needs_no_tensorflow(tmp_path: Path) -> None:
+    path = write_pair(tmp_path)
+    code = (
+        "import sys, numpy as np; from mltk.evaluation.quantization import quantization_report as report;"
+        f"report({str(path)!r}, samples=np.ones((2, 4), np.float32));"
+        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    environment = {**os.environ, "MLTK_CACHE_DIR": str(tmp_path / "cache")}
+    assert subprocess.run([sys.executable, "-c", code], check=False, env=environment).returncode == 0

@@ -114,13 +114,18 @@ def test_the_clone_computes_what_the_trained_model_computes(build: Callable[[], 
 
 
 def test_two_lstms_become_two_operators() -> None:
-    model = _stacked()
-    x = inputs_for(model, 100)
-    converted = TfliteModel(convert(model, [x], FLOAT_IN_AND_OUT))
+    keras.utils.set_random_seed(2)
+    inputs = keras.Input((4, 5))
+    x = layers.LSTM(3)(layers.LSTM(6, return_sequences=True)(inputs))
+    model = trained(keras.Model(inputs, layers.Dense(2, activation="softmax")(x), name="m"))
+    samples = inputs_for(model, 100)
+    converted = TfliteModel(convert(model, [samples], FLOAT_IN_AND_OUT))
     names = [layer.name for layer in converted.layers]
     assert names.count("unidirectional_sequence_lstm") == 2
     assert "while" not in names
-    np.testing.assert_allclose(TfliteModel(convert(model)).predict_batch(x), posteriors(model, x), atol=1e-5)
+    expected = posteriors(model, samples)
+    assert expected.std() > 0.02
+    np.testing.assert_allclose(converted.predict_batch(samples), expected, atol=0.03)
 
 
 def test_int8_computes_what_the_float_model_computes(head: tuple[keras.Model, TfliteModel]) -> None:
