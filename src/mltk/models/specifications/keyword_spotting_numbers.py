@@ -33,7 +33,7 @@ my_model.classes = [
 # Training. A net of this size knows its own validation speakers' words after a few epochs; the loss tells better than the
 # accuracy which epoch is the surest.
 
-my_model.epochs = 20
+my_model.epochs = 24
 my_model.batch_size = 32
 my_model.loss = "categorical_crossentropy"
 my_model.metrics = ["accuracy", BalancedAccuracy(len(my_model.classes))]
@@ -85,12 +85,10 @@ my_model.datagen = ParallelAudioDataGenerator(
     unknown_class_percentage=1.0,
     offset_range=(0.0, 1.0),
     trim_threshold_db=30,
-    noise_colors="all",
-    noise_color_range=(0.0, 0.003),
     loudness_range=(0.3, 3.0),
-    resample_range=(0.8, 1.25),
-    vtlp_range=(0.85, 1.18),
-    bg_noise_range=(0.0, 0.04),
+    resample_range=(0.77, 1.3),
+    vtlp_range=(0.8, 1.25),
+    bg_noise_range=(0.0, 0.005),
     bg_noise_dir="_background_noise_",
     warmup_ms=300,
 )
@@ -106,7 +104,7 @@ def build(model: Numbers) -> Model:
     backbone = TENet(
         model.input_shape, model.n_classes, channels=40, blocks=4, block_depth=4, include_head=False
     )
-    posteriors = lstm_head(backbone.output, model.n_classes)
+    posteriors = lstm_head(backbone.output, model.n_classes, dropout=0.2)
     net = Model(backbone.input, posteriors, name=model.name)
     prepare_for_short_training(net)
     # Normalized logits of a standard deviation of 1 can not be sure of a class: begin with wider ones.
