@@ -28,6 +28,7 @@ SHAPE, CLASSES = (16, 40, 1), 4
 INT8 = ConverterOptions(("DEFAULT",), ("TFLITE_BUILTINS_INT8",), "int8", "int8", True)
 LARGEST_ERROR = 0.06  # of a posterior, int8 against float
 STEPS = 24
+MORE_STEPS = {"bc_resnet": 96}  # until then its few filters are less sure of a class than of their noise
 SLOW = {"bc_resnet", "mobilenet_v2", "tenet12", "tenet6", "tenet12_narrow", "hf_tenet12"}
 
 
@@ -85,7 +86,8 @@ def test_contract(name: str) -> None:
     # trains: a net whose weights are random tells nothing about int8, its noise drowns the little that differs
     model.compile(keras.optimizers.Adam(3e-3), "categorical_crossentropy")
     before = [weight.numpy() for weight in model.trainable_weights]
-    halves = [slice(0, trained // 2), slice(trained // 2, trained)] * (STEPS // 2)
+    halves = [slice(0, trained // 2), slice(trained // 2, trained)]
+    halves *= MORE_STEPS.get(name, STEPS) // 2
     losses = [float(model.train_on_batch(samples[half], labels[half])) for half in halves]
     assert np.all(np.isfinite(losses))
     assert np.mean(losses[-4:]) < 0.5 * np.mean(losses[:2])
