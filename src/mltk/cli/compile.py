@@ -9,8 +9,8 @@ def compile(
     model: Annotated[str, typer.Argument(help="Name or archive of a trained model, or a .tflite file.")],
     *,
     output: Annotated[
-        str, typer.Option("--output", "-o", help="Folder for the C files; made if it is missing.")
-    ],
+        str | None, typer.Option("--output", "-o", help="Folder for the C files; NAME-c without it.")
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="Prefix of the C names; the model's name without it.")
     ] = None,
@@ -28,5 +28,5 @@ def compile(
     data, source = resolve_tflite(model, test)
     processor = None if target.lower() == HOST else find_target(target)
     compiled = compile_model(TfliteModel(data, path=source), name, processor)
-    folder = compiled.write(output)
+    folder = compiled.write(output or f"{compiled.name}-c")
     print(f"{folder}: {len(compiled.files)} files, arena {compiled.plan.arena_bytes:,} bytes")
