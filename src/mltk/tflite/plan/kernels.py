@@ -101,6 +101,23 @@ _ALL = (
         ),
     ),
     Kernel(
+        "mltk_lstm_s8",
+        "lstm_s8.c",
+        (
+            *_REQUANTIZE,
+            ("sigmoid_table", "uint16_t *"),
+            *((name, "uint16_t") for name in ("batches", "steps", "in_c", "units")),
+            ("hidden_multiplier", "int32_t"),
+            ("tanh_multiplier", "int32_t"),
+            *(
+                (name, "int8_t")
+                for name in ("tanh_right_shift", "hidden_shift", "hidden_zero", "candidate_shift")
+            ),
+            *((name, "int16_t") for name in ("cell_min", "cell_max")),
+        ),
+        has_scratch=True,
+    ),
+    Kernel(
         "mltk_copy",
         "copy.c",
         (

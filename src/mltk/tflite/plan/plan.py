@@ -10,6 +10,7 @@ from mltk.tflite.plan.activations import lower_softmax
 from mltk.tflite.plan.arena import Block, place
 from mltk.tflite.plan.convolutions import lower_conv, lower_depthwise_conv, lower_fully_connected
 from mltk.tflite.plan.lowering import Lower, Lowering, UnsupportedError, need
+from mltk.tflite.plan.recurrent import lower_lstm
 from mltk.tflite.plan.shapes import (
     lower_concatenation,
     lower_pack,
@@ -39,6 +40,7 @@ LOWERINGS: dict[str, Lower] = {
     "split_v": lower_split_v,
     "strided_slice": lower_strided_slice,
     "transpose": lower_transpose,
+    "unidirectional_sequence_lstm": lower_lstm,
     "softmax": lower_softmax,
 }
 MOST_TENSOR_BYTES = 2**26

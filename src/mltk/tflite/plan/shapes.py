@@ -67,9 +67,7 @@ def lower_pad(lowering: Lowering, layer: TfliteLayer) -> None:
         n_bytes = output.size * output.dtype.itemsize
         lowering.add(layer, "mltk_fill", {"n_bytes": n_bytes, "value": value}, [], [output])
     start = sum(int(amount) * stride for amount, stride in zip(amounts[:, 0], strides, strict=True))
-    copy(
-        lowering, layer, source, output, source.shape, View(0, _strides(source.shape)), View(start, strides)
-    )
+    copy(lowering, layer, source, output, source.shape, View(0, _strides(source.shape)), View(start, strides))
 
 
 def _padding_value(lowering: Lowering, layer: TfliteLayer, output: TfliteTensor) -> int:
@@ -92,7 +90,10 @@ def lower_concatenation(lowering: Lowering, layer: TfliteLayer) -> None:
     for source in sources:
         _same_values(source, output)
         need(_without(source.shape, axis) == _without(output.shape, axis), "its inputs do not fit its output")
-    need(sum(source.shape[axis] for source in sources) == output.shape[axis], "its inputs do not fill its output")
+    need(
+        sum(source.shape[axis] for source in sources) == output.shape[axis],
+        "its inputs do not fill its output",
+    )
     _join(lowering, layer, sources, output, axis, [source.shape[axis] for source in sources])
 
 
@@ -121,7 +122,13 @@ def _join(
     for source, width in zip(sources, widths, strict=True):
         part = (*output.shape[:axis], width, *output.shape[axis + 1 :])
         copy(
-            lowering, layer, source, output, part, View(0, _strides(part)), View(first * strides[axis], strides)
+            lowering,
+            layer,
+            source,
+            output,
+            part,
+            View(0, _strides(part)),
+            View(first * strides[axis], strides),
         )
         first += width
 
@@ -190,7 +197,10 @@ def lower_strided_slice(lowering: Lowering, layer: TfliteLayer) -> None:
         start += chosen[0] * strides[axis]
         extents.append(len(chosen))
         steps.append(step * strides[axis])
-    need(output.shape == tuple(kept) or (output.shape in ((), (1,)) and not kept), "its output has another shape")
+    need(
+        output.shape == tuple(kept) or (output.shape in ((), (1,)) and not kept),
+        "its output has another shape",
+    )
     copy(
         lowering, layer, source, output, extents, View(start, tuple(steps)), View(0, _strides(tuple(extents)))
     )
