@@ -40,7 +40,8 @@ class KeywordDetector:
         latency_ms: replaces latency_ms; 0 or less than the frontend's step: every window.
         volume: replaces volume_gain.
         mode: "toolkit" never reports labels that begin with '_', "micro_speech" reports every class.
-        engine: "litert" (fast) or "tflm" (TensorFlow Lite Micro, what the device computes; Linux only).
+        engine: "litert" (fast), "tflm" (TensorFlow Lite Micro, what the device computes; Linux only) or "native"
+            (the same on every machine).
         on_inference: called with an `Inference` after each run of the model.
         on_features: called with each block of new features, uint16 [frames, channels].
 
@@ -88,7 +89,7 @@ class KeywordDetector:
         self._rescale = float(parameters.get("samplewise_norm.rescale") or 0.0)
         self._standardize = bool(parameters.get("samplewise_norm.mean_and_std"))
         self._generator = AudioFeatureGenerator(self._frontend_settings)
-        self._recognizer = Recognizer(self._settings, self._shortest_interval_ms())
+        self._recognizer = Recognizer(self._settings, self.shortest_interval_ms)
         self._block = max(self.sample_rate_hz * _BLOCK_MS // 1000, self._frontend_settings.window_step)
         self.on_inference = on_inference
         self.on_features = on_features
@@ -126,6 +127,14 @@ class KeywordDetector:
     def sample_rate_hz(self) -> int:
         """The rate that `feed` expects."""
         return self._frontend_settings.sample_rate_hz
+
+    @property
+    def shortest_interval_ms(self) -> int:
+        """The least time between two results, for the size of the recognizer's memory."""
+        step = self._frontend_settings.window_step * 1000
+        windows = max(self._settings.latency_ms * self.sample_rate_hz // step, 1)
+        # Times are rounded down, which can bring two of them one millisecond nearer.
+        return max(windows * step // self.sample_rate_hz - 1, 1)
 
     @property
     def name(self) -> str:
@@ -202,12 +211,6 @@ class KeywordDetector:
         first, step = self._n_frames - 1, self._frontend_settings.window_step * 1000
         i = (window - first) * step // latency + 1
         return first - (-i * latency // step)
-
-    def _shortest_interval_ms(self) -> int:
-        step = self._frontend_settings.window_step * 1000
-        windows = max(self._settings.latency_ms * self.sample_rate_hz // step, 1)
-        # Times are rounded down, which can bring two of them one millisecond nearer.
-        return max(windows * step // self.sample_rate_hz - 1, 1)
 
     def _end_ms(self, window: int) -> int:
         settings = self._frontend_settings

@@ -42,15 +42,17 @@ def number(value: int | float, c_type: str) -> str:
 def array(name: str, c_type: str, values: npt.NDArray[Any]) -> str:
     """Return the definition of a constant array."""
     items = (number(value.item(), c_type) for value in values.reshape(-1))
-    return f"static const {c_type} {name}[{values.size}] = {{\n{_wrapped(items)}}};\n"
+    return f"static const {c_type} {name}[{values.size}] = {{\n{wrapped(items)}}};\n"
 
 
-def _wrapped(items: Iterable[str]) -> str:
-    lines, line = [], "   "
+def wrapped(items: Iterable[str], indent: int = 4) -> str:
+    """Return items, a comma behind each, in indented lines that are not too long."""
+    margin = " " * (indent - 1)
+    lines, line = [], margin
     for item in items:
-        if len(line) + len(item) + 2 > WIDTH:
+        if len(line) + len(item) + 2 > WIDTH and line != margin:
             lines.append(line)
-            line = "   "
+            line = margin
         line += f" {item},"
     return "\n".join([*lines, line, ""])
 
@@ -83,7 +85,7 @@ def struct(kernel: Kernel, name: str, params: Constants, constants: Constant) ->
             assert not isinstance(value, np.ndarray)
             text = number(value, c_type)
         lines.append(f".{field} = {text},")
-    body = _wrapped(line[:-1] for line in lines)
+    body = wrapped(line[:-1] for line in lines)
     return f"static const {kernel.struct_name} {name} = {{\n{body}}};\n"
 
 

@@ -33,6 +33,20 @@ class Call:
     entries: tuple[tuple[str, int], ...] = ()
 
 
+@dataclass(frozen=True)
+class Span:
+    """What a function took, with all that it called.
+
+    Attributes:
+        calls: how often it ran to its end.
+        instructions: of all these calls.
+
+    """
+
+    calls: int
+    instructions: int
+
+
 class Emulator:
     """A processor with an ELF in its memory.
 
@@ -73,10 +87,17 @@ class Emulator:
         self._count = 0
         self._watched: dict[int, str] = {}
         self._entries: list[tuple[str, int]] = []
-        self._engine.hook_add(unicorn.UC_HOOK_BLOCK, self._on_block)
+        self._open: list[
+            tuple[str, int, int]
+        ] = []  # running watched functions: name, return address, count at entry
+        self._spans: dict[str, Span] = {}
+        self._hook_block, self._hook_interrupt = unicorn.UC_HOOK_BLOCK, unicorn.UC_HOOK_INTR
+        self._counting: Any = None
+        self.start_counting(())
 
     symbols: dict[str, int]
     sizes: dict[str, int]
+    section_sizes: dict[str, int]
 
     def _load(self, elf: bytes) -> None:
         from elftools.common.exceptions import ELFError
@@ -100,7 +121,7 @@ class Emulator:
 
     def _map(self, address: int, size: int) -> None:
         for page in range(address // PAGE, (address + size - 1) // PAGE + 1):
-            if page not in self._mapped:
+            if size and page not in self._mapped:
                 self._mapped.add(page)
                 self._engine.mem_map(page * PAGE, PAGE)
 
@@ -108,9 +129,29 @@ class Emulator:
         key = (address, size)
         if key not in self._lengths:
             self._lengths[key] = count_instructions(bytes(engine.mem_read(address, size)))
+        while self._open and self._open[-1][1] == address:
+            name, _return, start = self._open.pop()
+            span = self._spans.get(name, Span(0, 0))
+            self._spans[name] = Span(span.calls + 1, span.instructions + self._count - start)
         if address in self._watched:
-            self._entries.append((self._watched[address], self._count))
+            name = self._watched[address]
+            self._entries.append((name, self._count))
+            self._open.append((name, engine.reg_read(self._arm.UC_ARM_REG_LR) & ~1, self._count))
         self._count += self._lengths[key]
+
+    def start_counting(self, watch: Sequence[str]) -> None:
+        """Count instructions from now on, from 0, those of the watched functions apart; far slower than without."""
+        self._count, self._entries, self._open, self._spans = 0, [], [], {}
+        self._watched = {self.symbols[name] & ~1: name for name in watch}
+        if self._counting is None:
+            self._counting = self._engine.hook_add(self._hook_block, self._on_block)
+
+    def stop_counting(self) -> tuple[int, dict[str, "Span"]]:
+        """Count no more; return the instructions since `start_counting`, and those of each watched function."""
+        self._engine.hook_del(self._counting)
+        self._engine.ctl_flush_tb()  # what is translated already would still call the hook
+        self._counting = None
+        return self._count, self._spans
 
     def write(self, symbol: str, data: bytes, offset: int = 0) -> None:
         """Write into the memory of a symbol."""
@@ -126,11 +167,77 @@ class Emulator:
         """Read memory."""
         return bytes(self._engine.mem_read(address, size))
 
-    def on_store(self, address: int, size: int, receive: Callable[[int, int], None]) -> None:
-        """Give a peripheral's registers: `receive(offset, value)` for each store."""
+    def map_memory(self, address: int, size: int) -> None:
+        """Give memory where none is yet."""
+        self._map(address, size)
+
+    def map_device(
+        self,
+        address: int,
+        size: int,
+        load: Callable[[int], int],
+        store: Callable[[int, int], None],
+    ) -> None:
+        """Give a peripheral's registers: `load(offset)` and `store(offset, value)`; whole pages."""
         self._engine.mmio_map(
-            address, size, lambda *_: 0, None, lambda _e, offset, _s, value, _u: receive(offset, value), None
+            address,
+            size,
+            lambda _e, offset, _s, _u: load(offset),
+            None,
+            lambda _e, offset, _s, value, _u: store(offset, value),
+            None,
         )
+
+    def on_breakpoint(self, handle: Callable[[int, int], int | None]) -> None:
+        """Let BKPT call `handle(r0, r1)`: it goes on with the answer in r0, or stops at None."""
+
+        def interrupted(engine: Any, _number: int, _: Any) -> None:
+            arm = self._arm
+            answer = handle(engine.reg_read(arm.UC_ARM_REG_R0), engine.reg_read(arm.UC_ARM_REG_R1))
+            if answer is None:
+                engine.emu_stop()
+                return
+            engine.reg_write(arm.UC_ARM_REG_R0, answer & 0xFFFF_FFFF)
+            engine.reg_write(arm.UC_ARM_REG_PC, (engine.reg_read(arm.UC_ARM_REG_PC) + 2) | 1)
+
+        self._engine.hook_add(self._hook_interrupt, interrupted)
+
+    def write_at(self, address: int, data: bytes) -> None:
+        """Write memory."""
+        self._engine.mem_write(address, data)
+
+    def fill_stack(self, bottom: int, top: int) -> None:
+        """Mark memory so that `stack_used` can tell what was written."""
+        self._engine.mem_write(bottom, bytes([_STACK_FILL]) * (top - bottom))
+
+    def stack_used(self, bottom: int, top: int) -> int:
+        """Return how many bytes below `top` were written since `fill_stack`."""
+        memory = bytes(self._engine.mem_read(bottom, top - bottom))
+        return len(memory.lstrip(bytes([_STACK_FILL])))
+
+    def reset(self, vectors: int) -> None:
+        """Set stack and program counter as a reset does."""
+        stack, start = (int.from_bytes(self.read_at(vectors + offset, 4), "little") for offset in (0, 4))
+        self._engine.reg_write(self._arm.UC_ARM_REG_SP, stack)
+        self._engine.reg_write(self._arm.UC_ARM_REG_PC, start)
+
+    def resume(self) -> None:
+        """Run until something stops it.
+
+        Raises:
+            DeviceError: it touched memory that is not there, or ran an instruction that the processor lacks.
+
+        """
+        where = self._engine.reg_read(self._arm.UC_ARM_REG_PC)
+        try:
+            self._engine.emu_start(where | 1, _RETURN_ADDRESS)
+        except self._error as error:
+            where = self._engine.reg_read(self._arm.UC_ARM_REG_PC)
+            raise DeviceError(f"The firmware failed at 0x{where:08x}: {error}") from error
+
+    def stop(self) -> None:
+        """End `resume`, from within a device or a breakpoint."""
+        self._engine.emu_stop()
 
     def call(self, function: str, *arguments: int, watch: Sequence[str] = ()) -> Call:
         """Run a function until it returns.
@@ -153,11 +260,10 @@ class Emulator:
         for register, value in zip(registers, arguments, strict=False):
             self._engine.reg_write(register, value & 0xFFFF_FFFF)
         bottom, top = self._stack
-        self._engine.mem_write(bottom, bytes([_STACK_FILL]) * (top - bottom))
+        self.fill_stack(bottom, top)
         self._engine.reg_write(self._arm.UC_ARM_REG_SP, top)
         self._engine.reg_write(self._arm.UC_ARM_REG_LR, _RETURN_ADDRESS | 1)
-        self._count, self._entries = 0, []
-        self._watched = {self.symbols[name] & ~1: name for name in watch}
+        self.start_counting(watch)
         try:
             self._engine.emu_start(
                 self.symbols[function] | 1, _RETURN_ADDRESS, timeout=_MOST_SECONDS * 1_000_000
@@ -167,12 +273,10 @@ class Emulator:
             raise DeviceError(f"The firmware failed at 0x{where:08x} in {function}: {error}") from error
         if self._engine.reg_read(self._arm.UC_ARM_REG_PC) & ~1 != _RETURN_ADDRESS:
             raise DeviceError(f"{function} did not end within {_MOST_SECONDS} s")
-        used = bytes(self._engine.mem_read(bottom, top - bottom))
-        untouched = len(used) - len(used.lstrip(bytes([_STACK_FILL])))
         return Call(
             result=self._engine.reg_read(self._arm.UC_ARM_REG_R0),
             instructions=self._count,
-            stack_bytes=top - bottom - untouched,
+            stack_bytes=self.stack_used(bottom, top),
             entries=tuple(self._entries),
         )
 

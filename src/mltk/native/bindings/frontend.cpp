@@ -15,6 +15,7 @@
 
 #include "mltk_fe.h"
 #include "mltk_fe_setup.h"
+#include "mltk_fe_stages.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -64,6 +65,20 @@ class State {
   mltk_fe_state state_{};
 };
 
+template <typename T>
+nb::list list_of(const T *values, size_t n) {
+  nb::list list;
+  for (size_t i = 0; i < n; ++i) list.append(values[i]);
+  return list;
+}
+
+// Pairs of int16, one after the other.
+template <typename Pair>
+nb::list list_of_pairs(const Pair *pairs, size_t n) {
+  static_assert(sizeof(Pair) == 2 * sizeof(int16_t), "two numbers without a gap");
+  return list_of(reinterpret_cast<const int16_t *>(pairs), 2 * n);
+}
+
 class Frontend {
  public:
   explicit Frontend(const mltk_fe_settings &settings) : memory_(allocate(mltk_fe_tables_bytes(&settings))) {
@@ -75,6 +90,47 @@ class Frontend {
   }
 
   void reset() { mltk_fe_reset(&tables_, stream_->get()); }
+
+  // Everything that the hot path reads, for firmware that has it as constant data: names as in mltk_fe_tables.
+  nb::dict tables() const {
+    const auto &t = tables_;
+    nb::dict all;
+    all["dc_notch.enable"] = t.dc_notch.enable;
+    all["dc_notch.coefficient"] = t.dc_notch.coefficient;
+    all["window.size"] = t.window.size;
+    all["window.step"] = t.window.step;
+    all["window.coefficients"] = list_of(t.window.coefficients, t.window.size);
+    all["fft.half"] = t.fft.half;
+    all["fft.first_radix"] = t.fft.first_radix;
+    all["fft.order"] = list_of(t.fft.order, t.fft.half / t.fft.first_radix);
+    all["fft.twiddles"] = list_of_pairs(t.fft.twiddles, t.fft.half - t.fft.first_radix);
+    all["fft.split"] = list_of_pairs(t.fft.split, t.fft.half / 2);
+    all["filterbank.n_channels"] = t.filterbank.n_channels;
+    all["filterbank.start_bin"] = t.filterbank.start_bin;
+    all["filterbank.end_bin"] = t.filterbank.end_bin;
+    all["filterbank.widths"] = list_of(t.filterbank.widths, t.filterbank.n_channels + 1);
+    all["filterbank.weights"] = list_of_pairs(t.filterbank.weights, t.filterbank.end_bin - t.filterbank.start_bin);
+    all["activity.enable"] = t.activity.enable;
+    all["activity.shift"] = t.activity.shift;
+    all["activity.alpha_a"] = t.activity.alpha_a;
+    all["activity.alpha_b"] = t.activity.alpha_b;
+    all["activity.arm_threshold"] = t.activity.arm_threshold;
+    all["activity.trip_threshold"] = t.activity.trip_threshold;
+    all["noise.enable"] = t.noise.enable;
+    all["noise.smoothing_bits"] = t.noise.smoothing_bits;
+    all["noise.smoothing"] = list_of(t.noise.smoothing, 2);
+    all["noise.min_signal_remaining"] = t.noise.min_signal_remaining;
+    all["pcan.enable"] = t.pcan.enable;
+    all["pcan.snr_shift"] = t.pcan.snr_shift;
+    all["pcan.gain_lut"] = list_of(t.pcan.gain_lut, MLTK_FE_PCAN_LUT_SIZE);
+    all["log.enable"] = t.log.enable;
+    all["log.scale_shift"] = t.log.scale_shift;
+    all["log.correction_bits"] = t.log.correction_bits;
+    all["log.segments"] = list_of(t.log.segments, MLTK_FE_LOG_SEGMENTS + 1);
+    all["quantize.dynamic"] = t.quantize.dynamic;
+    all["quantize.range"] = t.quantize.range;
+    return all;
+  }
 
   // How many rows `process` gives for so many more samples.
   size_t frames_after(size_t n_samples) const {
@@ -196,6 +252,7 @@ NB_MODULE(_frontend, m) {
   nb::class_<Frontend>(m, "Frontend")
       .def(nb::init<const mltk_fe_settings &>(), "settings"_a)
       .def("reset", &Frontend::reset)
+      .def("tables", &Frontend::tables)
       .def("frames_after", &Frontend::frames_after, "n_samples"_a)
       .def("process", &Frontend::process, "samples"_a.noconvert(), "features"_a.noconvert())
       .def("activity_was_detected", &Frontend::activity_was_detected)

@@ -1,29 +1,20 @@
 /* The whole chain, for a stream and for a clip. */
 #include "mltk_fe_stages.h"
 
-static size_t aligned(size_t bytes) { return (bytes + MLTK_FE_ALIGNMENT - 1) & ~(size_t)(MLTK_FE_ALIGNMENT - 1); }
-
 static void *take(uint8_t **memory, size_t bytes) {
   void *const part = *memory;
-  *memory += aligned(bytes);
+  *memory += MLTK_FE_ALIGNED(bytes);
   return part;
 }
 
 size_t mltk_fe_state_bytes(const mltk_fe_tables *tables) {
-  const size_t channels = tables->filterbank.n_channels;
-  const size_t bins = (size_t)tables->fft.half + 1;
-  return aligned(tables->window.size * sizeof(int16_t)) +
-         aligned(2 * (size_t)tables->fft.half * MLTK_FE_LANES * sizeof(int16_t)) +
-         aligned(bins * sizeof(mltk_fe_complex)) + aligned(bins * MLTK_FE_LANES * sizeof(uint32_t)) +
-         aligned(channels * MLTK_FE_LANES * sizeof(uint64_t)) + aligned(channels * MLTK_FE_LANES * sizeof(uint32_t)) +
-         aligned(channels * sizeof(uint32_t));
+  return MLTK_FE_STATE_BYTES(tables->window.size, tables->fft.half, tables->filterbank.n_channels);
 }
 
 mltk_fe_status mltk_fe_init(const mltk_fe_tables *tables, void *memory, size_t bytes, mltk_fe_state *state) {
   const size_t channels = tables != NULL ? tables->filterbank.n_channels : 0;
   const size_t bins = tables != NULL ? (size_t)tables->fft.half + 1 : 0;
   uint8_t *free_memory = memory;
-  size_t i;
   if (tables == NULL || memory == NULL || state == NULL) {
     return MLTK_FE_ERROR_NULL;
   }
@@ -31,16 +22,12 @@ mltk_fe_status mltk_fe_init(const mltk_fe_tables *tables, void *memory, size_t b
     return MLTK_FE_ERROR_MEMORY;
   }
   state->history = take(&free_memory, tables->window.size * sizeof(int16_t));
-  state->windowed = take(&free_memory, 2 * (size_t)tables->fft.half * MLTK_FE_LANES * sizeof(int16_t));
   state->spectrum = take(&free_memory, bins * sizeof(mltk_fe_complex));
   state->energy = take(&free_memory, bins * MLTK_FE_LANES * sizeof(uint32_t));
+  state->windowed = (int16_t *)(void *)state->energy;
   state->sums = take(&free_memory, channels * MLTK_FE_LANES * sizeof(uint64_t));
   state->signal = take(&free_memory, channels * MLTK_FE_LANES * sizeof(uint32_t));
   state->noise_estimate = take(&free_memory, channels * sizeof(uint32_t));
-  /* The FFT reads zeros behind the window; nothing writes there. */
-  for (i = 0; i < 2 * (size_t)tables->fft.half * MLTK_FE_LANES; ++i) {
-    state->windowed[i] = 0;
-  }
   mltk_fe_reset(tables, state);
   return MLTK_FE_OK;
 }
@@ -65,12 +52,16 @@ static void process_windows(const mltk_fe_tables *tables, mltk_fe_state *state, 
   const uint32_t channels = tables->filterbank.n_channels;
   const int16_t *windows[MLTK_FE_LANES];
   uint32_t shift[MLTK_FE_LANES];
-  size_t lane;
+  size_t lane, i;
   for (lane = 0; lane < MLTK_FE_LANES; ++lane) {
     /* Lanes without a window of their own repeat the last one; nobody looks at them. */
     windows[lane] = samples + (lane < n ? lane : n - 1) * tables->window.step;
   }
   mltk_fe_window(&tables->window, windows, state->windowed, shift);
+  /* The FFT reads zeros behind the window. */
+  for (i = (size_t)tables->window.size * MLTK_FE_LANES; i < 2 * (size_t)tables->fft.half * MLTK_FE_LANES; ++i) {
+    state->windowed[i] = 0;
+  }
   mltk_fe_fft(&tables->fft, state->windowed, shift, state->spectrum);
   mltk_fe_energy(&tables->filterbank, state->spectrum, state->energy);
   mltk_fe_filterbank(&tables->filterbank, state->energy, state->sums);

@@ -148,7 +148,7 @@ typedef struct {
   mltk_fe_dc_notch_state dc_notch;
   uint32_t used;             /* samples in `history` */
   int16_t *history;          /* [window.size] */
-  int16_t *windowed;         /* [2 * fft.half][lane], zero behind the window */
+  int16_t *windowed;         /* [2 * fft.half][lane]; the same memory as `energy`: one is done before the other begins */
   mltk_fe_complex *spectrum; /* [fft.half + 1] */
   uint32_t *energy;          /* [fft.half + 1][lane] */
   uint64_t *sums;            /* [n_channels][lane] */
@@ -156,6 +156,16 @@ typedef struct {
   uint32_t *noise_estimate;  /* [n_channels] */
   mltk_fe_activity_state activity;
 } mltk_fe_state;
+
+/* Bytes that `mltk_fe_init` needs, as a constant for static memory: of window.size, fft.half and
+ * filterbank.n_channels. */
+#define MLTK_FE_ALIGNED(bytes) (((bytes) + MLTK_FE_ALIGNMENT - 1) & ~(size_t)(MLTK_FE_ALIGNMENT - 1))
+#define MLTK_FE_STATE_BYTES(window_size, half, n_channels)                                       \
+  (MLTK_FE_ALIGNED((window_size) * sizeof(int16_t)) +                                            \
+   2 * MLTK_FE_ALIGNED(((size_t)(half) + 1) * MLTK_FE_LANES * sizeof(uint32_t)) +                \
+   MLTK_FE_ALIGNED((size_t)(n_channels) * MLTK_FE_LANES * sizeof(uint64_t)) +                    \
+   MLTK_FE_ALIGNED((size_t)(n_channels) * MLTK_FE_LANES * sizeof(uint32_t)) +                    \
+   MLTK_FE_ALIGNED((size_t)(n_channels) * sizeof(uint32_t)))
 
 /* Bytes that `mltk_fe_init` needs for these tables. */
 size_t mltk_fe_state_bytes(const mltk_fe_tables *tables);
@@ -185,6 +195,10 @@ int mltk_fe_activity_was_detected(mltk_fe_state *state);
 
 /* Scale features to int8: each by a fixed rule, or (`dynamic`) over all `n` of them together. */
 void mltk_fe_quantize(const mltk_fe_quantize_tables *tables, const uint16_t *features, size_t n, int8_t *output);
+
+/* The dynamic scale alone, for features that lie in several places: `highest` is the largest of them all. */
+void mltk_fe_quantize_below(const mltk_fe_quantize_tables *tables, uint16_t highest, const uint16_t *features, size_t n,
+                            int8_t *output);
 
 #ifdef __cplusplus
 }
