@@ -69,6 +69,15 @@ Volume = Annotated[
         "--volume", "-u", metavar="GAIN", help="Multiply the samples, saturating; 0: leave them alone."
     ),
 ]
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="What runs the model: litert; tflm, what a device computes (Linux only); native, the same on every "
+        "machine.",
+    ),
+]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Print every result's scores to standard error.")
 ]
@@ -112,6 +121,7 @@ def classify_audio(
     suppression: Suppression = None,
     latency: Latency = None,
     volume: Volume = None,
+    engine: Engine = "litert",
     verbose: Verbose = False,
     json: Json = False,
     dump_audio: DumpAudio = None,
@@ -142,6 +152,7 @@ def classify_audio(
         suppression_ms=suppression,
         latency_ms=latency,
         volume=volume,
+        engine=engine,
     )
     tell_scores = verbose or detector.settings.verbose
     outputs = SessionOutputs(

@@ -28,6 +28,15 @@ def evaluate(
             "--trust", help="Float model: let the Python in the archive run (specification, Lambda layers)."
         ),
     ] = False,
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            metavar="NAME",
+            help="What runs the .tflite: litert; tflm, what a device computes (Linux only); native, the same on every "
+            "machine.",
+        ),
+    ] = "litert",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more.")] = False,
 ) -> None:
     """Score a model: accuracy, confusion matrix, ROC, precision and recall, with plots."""
@@ -46,5 +55,6 @@ def evaluate(
         update_archive=update_archive,
         trust=trust,
         verbose=verbose,
+        engine=engine,
     )
     print(results)

@@ -2,30 +2,22 @@
 
 import os
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mltk.models.loading import resolve_tflite
 from mltk.models.model import MltkModel
-from mltk.tflite.interpreter import LiteInterpreter
+from mltk.tflite.engines import load_interpreter
 from mltk.tflite.model import TfliteModel
 from mltk.utils.errors import DetectionError
 from mltk.utils.text import printable
 
-EngineName = Literal["litert", "tflm"]
 ModelSource = TfliteModel | MltkModel | bytes | str | os.PathLike[str]
 
 _INPUT_TYPES = (np.int8, np.uint16, np.float32)
 _OUTPUT_TYPES = (np.int8, np.uint8, np.float32)
-
-
-class Interpreter(Protocol):
-    """What runs a graph."""
-
-    def run(self, *values: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-        """Return the graph's outputs for its inputs."""
 
 
 class Engine:
@@ -34,15 +26,16 @@ class Engine:
     Args:
         model: a `TfliteModel`, a trained `MltkModel`, a .tflite's bytes, or a path or name as for the command
             line.
-        engine: "litert", or "tflm" for TensorFlow Lite Micro's kernels, which the device runs (Linux only).
+        engine: "litert", "tflm" or "native", see `mltk.tflite.engines`.
 
     Raises:
-        DetectionError: not one input and one output of types that a detector knows; an unknown engine.
+        DetectionError: not one input and one output of types that a detector knows.
+        TfliteError: the engine is unknown or can not run the model.
         MltkError: the model can not be found or read.
 
     """
 
-    def __init__(self, model: ModelSource, engine: EngineName = "litert") -> None:
+    def __init__(self, model: ModelSource, engine: str = "litert") -> None:
         tflite, self.name = _load(model)
         if len(tflite.inputs) != 1 or len(tflite.outputs) != 1:
             raise DetectionError(
@@ -57,7 +50,7 @@ class Engine:
         self.n_classes = int(np.prod(result.shape))
         _check_type(self.name, "input", given.dtype, _INPUT_TYPES)
         _check_type(self.name, "output", result.dtype, _OUTPUT_TYPES)
-        self._interpreter = _interpreter(tflite, engine)
+        self._interpreter = load_interpreter(tflite, engine)
 
     def scores(self, features: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         """Run the model on one window.
@@ -102,16 +95,3 @@ def _check_type(name: str, which: str, dtype: npt.DTypeLike, known: tuple[type[n
     if np.dtype(dtype) not in [np.dtype(kind) for kind in known]:
         kinds = ", ".join(kind.__name__ for kind in known)
         raise DetectionError(f"{name} has an {which} of {np.dtype(dtype)}: a detector knows {kinds}")
-
-
-def _interpreter(tflite: TfliteModel, engine: str) -> Interpreter:
-    # The interpreters are C++ that trusts a file: what is not known to be sound is tried in another process.
-    if engine == "litert":
-        tflite.ensure_runnable("litert")
-        return LiteInterpreter(tflite.flatbuffer_data)
-    if engine == "tflm":
-        from mltk.tflite.micro import MicroInterpreter
-
-        tflite.ensure_runnable("micro")
-        return MicroInterpreter(tflite.flatbuffer_data)
-    raise DetectionError(f"Engine {engine!r} is unknown: use 'litert' or 'tflm'")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mltk.detection.engine import Engine, EngineName, ModelSource
+from mltk.detection.engine import Engine, ModelSource
 from mltk.detection.events import Detection, Inference
 from mltk.detection.recognizer import Recognizer
 from mltk.detection.settings import DetectionSettings, Mode, make_settings
@@ -62,7 +62,7 @@ class KeywordDetector:
         latency_ms: int | None = None,
         volume: float | None = None,
         mode: Mode = "toolkit",
-        engine: EngineName = "litert",
+        engine: str = "litert",
         on_inference: Callable[[Inference], None] | None = None,
         on_features: Callable[[npt.NDArray[np.uint16]], None] | None = None,
     ) -> None:

@@ -24,6 +24,7 @@ from mltk.models.model import MltkModel
 from mltk.models.search import find_archive, find_model
 from mltk.models.trained import TrainedModel
 from mltk.tflite.convert_quiet import load_tensorflow
+from mltk.tflite.engines import load_predictor
 from mltk.tflite.model import TfliteModel
 from mltk.utils.errors import ModelError, TrainingError
 from mltk.utils.files import write_text
@@ -45,6 +46,7 @@ def evaluate_model(
     update_archive: bool = True,
     trust: bool = False,
     verbose: bool = False,
+    engine: str = "litert",
 ) -> ClassifierResults:
     """Score a trained classifier.
 
@@ -65,8 +67,10 @@ def evaluate_model(
         update_archive: put the results into the archive.
         trust: let the Python in an archive or a float model run: its specification, Lambda layers.
         verbose: for later.
+        engine: what runs the .tflite: "litert", "tflm" or "native", see `mltk.tflite.engines`.
 
     Raises:
+        TfliteError: the engine is not installed or can not run the model.
         ModelError: there is no such model, it is not trained, it needs Python that may not run, or
             there is nothing to score it on.
         DatasetError: the folder can not be used.
@@ -77,12 +81,14 @@ def evaluate_model(
         raise TrainingError(
             f"--count is {max_samples_per_class}: give a number above 0, or -1 for all samples"
         )
+    if engine != "litert" and not tflite:
+        raise TrainingError(f"--engine {engine} is for the int8 model: add --tflite")
     if tflite and weights is not None:
         raise TrainingError(
             "--weights is for the float model: leave out --tflite, or quantize with these weights first"
         )
     if tflite:
-        scored, results = _evaluate_tflite(model, max_samples_per_class, dataset, test)
+        scored, results = _evaluate_tflite(model, max_samples_per_class, dataset, test, engine)
     else:
         scored, results = _evaluate_float(model, weights, max_samples_per_class, dataset, test, trust)
     store_results(scored, results, tflite, scored.archive_path if update_archive else None, show)
@@ -174,6 +180,7 @@ def _evaluate_tflite(
     per_class: int,
     dataset: str | None,
     test: bool,
+    engine: str,
 ) -> tuple[MltkModel, ClassifierResults]:
     if isinstance(model, MltkModel):
         loaded = load_mltk_model(model, test)
@@ -186,7 +193,7 @@ def _evaluate_tflite(
     classes = list(tflite.parameters.get("classes") or loaded.classes)
     if not classes:
         raise _no_classes_error(loaded)
-    return loaded, score_samples(loaded.name, classes, tflite.predict_batch, samples)
+    return loaded, score_samples(loaded.name, classes, load_predictor(tflite, engine), samples)
 
 
 def _read_tflite(model: str | os.PathLike[str], test: bool) -> tuple[TrainedModel, bytes]:

@@ -1,13 +1,13 @@
 """TensorFlow Lite Micro on the PC: what the device computes, and how much memory it takes there.
 
-The interpreter is the package `tflite-micro`, which PyPI has for Linux on x86-64 only. Elsewhere everything
-here raises one TfliteError that says so.
+The interpreter is the package `tflite-micro`, which PyPI has for Linux on x86-64 only. Elsewhere `TfliteMicro` runs
+mltk's own kernels, which compute the same bit for bit, and its `details` say so; the rest raises one TfliteError.
 """
 
 import os
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -95,6 +95,53 @@ class MicroInterpreter:
             raise TfliteError(f"TensorFlow Lite Micro can not run the model: {error}") from error
 
 
+class KernelInterpreter:
+    """mltk's own kernels behind the interface of `MicroInterpreter`.
+
+    Args:
+        model: the model.
+
+    Raises:
+        TfliteError: it has operators without a kernel; the text lists them.
+
+    """
+
+    def __init__(self, model: TfliteModel) -> None:
+        from mltk.tflite.plan.engine import NativeModel
+
+        self._native = NativeModel(model)
+        self._inputs = [np.zeros(tensor.shape, tensor.dtype) for tensor in model.inputs]
+        self._outputs: list[npt.NDArray[Any]] = [np.zeros(end.shape, end.dtype) for end in model.outputs]
+
+    def set_input(self, index: int, value: npt.NDArray[Any]) -> None:
+        """Copy an input's values (shape and type of the tensor)."""
+        self._inputs[index] = np.array(value)
+
+    def invoke(self) -> None:
+        """Run the graph from a fresh state."""
+        self._outputs = self._native.run(*self._inputs)
+
+    def output(self, index: int) -> npt.NDArray[Any]:
+        """Return a copy of an output."""
+        return self._outputs[index].copy()
+
+    def arena_bytes_used(self) -> int:
+        """Return how many bytes of memory the compiled model takes for its tensors."""
+        return self._native.plan.arena_bytes
+
+
+class _Loaded(Protocol):
+    """What `TfliteMicroModel` needs of an interpreter."""
+
+    def set_input(self, index: int, value: npt.NDArray[Any]) -> None: ...
+
+    def invoke(self) -> None: ...
+
+    def output(self, index: int) -> npt.NDArray[Any]: ...
+
+    def arena_bytes_used(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class TfliteMicroModelDetails:
     """What a model tells of itself; prints as a readable report.
@@ -107,6 +154,7 @@ class TfliteMicroModelDetails:
         accelerator: the hardware accelerator: always "none" on a PC.
         classes: the labels of the outputs.
         runtime_memory_size: bytes of the tensor arena.
+        engine: what runs it: "tflm", or "native" (mltk's own kernels) where tflite-micro is not installed.
 
     """
 
@@ -117,6 +165,7 @@ class TfliteMicroModelDetails:
     accelerator: str
     classes: tuple[str, ...]
     runtime_memory_size: int
+    engine: str = "tflm"
 
     def __str__(self) -> str:
         return "\n".join(
@@ -128,6 +177,7 @@ class TfliteMicroModelDetails:
                 f"Accelerator: {self.accelerator}",
                 f"Classes: {', '.join(self.classes)}",
                 f"Total runtime memory: {with_unit(self.runtime_memory_size)}Bytes",
+                *(["Engine: mltk's own kernels (tflite-micro is not installed)"] * (self.engine == "native")),
             ]
         )
 
@@ -136,11 +186,16 @@ class TfliteMicroModel:
     """A model in the TensorFlow Lite Micro interpreter; made by `TfliteMicro.load_tflite_model`."""
 
     def __init__(self, model: TfliteModel) -> None:
-        model.ensure_runnable("micro")
         self.path = model.path
         self.inputs: list[TfliteTensor] = model.inputs
         self.outputs: list[TfliteTensor] = model.outputs
-        self._interpreter: MicroInterpreter | None = MicroInterpreter(model.flatbuffer_data)
+        engine = "tflm" if is_available() else "native"
+        if engine == "tflm":
+            model.ensure_runnable("micro")
+        interpreter: _Loaded = (
+            MicroInterpreter(model.flatbuffer_data) if engine == "tflm" else KernelInterpreter(model)
+        )
+        self._interpreter: _Loaded | None = interpreter
         self._source = model.path or "The model"
         self._values = [np.zeros(tensor.shape, tensor.dtype) for tensor in self.inputs]
         parameters = model.parameters
@@ -151,7 +206,8 @@ class TfliteMicroModel:
             hash=str(parameters.get("hash", "unknown")),
             accelerator="none",
             classes=tuple(map(str, parameters.get("classes", []))),
-            runtime_memory_size=self._interpreter.arena_bytes_used(),
+            runtime_memory_size=interpreter.arena_bytes_used(),
+            engine=engine,
         )
 
     def input(self, index: int = 0, value: npt.ArrayLike | None = None) -> npt.NDArray[Any]:
@@ -206,14 +262,14 @@ class TfliteMicroModel:
         """Give the interpreter's memory back."""
         self._interpreter = None
 
-    def _loaded(self) -> MicroInterpreter:
+    def _loaded(self) -> _Loaded:
         if self._interpreter is None:
             raise TfliteError(f"{self._source} was unloaded: load it again")
         return self._interpreter
 
 
 class TfliteMicro:
-    """Loads models into TensorFlow Lite Micro."""
+    """Loads models into TensorFlow Lite Micro; into mltk's own kernels where tflite-micro is not installed."""
 
     @staticmethod
     def load_tflite_model(path: str | os.PathLike[str]) -> TfliteMicroModel:
@@ -221,7 +277,7 @@ class TfliteMicro:
 
         Raises:
             MltkError: there is no such file.
-            TfliteError: the file is damaged, TFLM can not run it, or tflite-micro is not installed.
+            TfliteError: the file is damaged, or its operators can not be run here.
 
         """
         return TfliteMicroModel(TfliteModel.load_flatbuffer_file(path))
@@ -231,7 +287,7 @@ class TfliteMicro:
         """Load a .tflite file's bytes.
 
         Raises:
-            TfliteError: they are damaged, TFLM can not run them, or tflite-micro is not installed.
+            TfliteError: they are damaged, or their operators can not be run here.
 
         """
         return TfliteMicroModel(TfliteModel(data))
@@ -274,7 +330,7 @@ def _load_runtime() -> Any:
     except ImportError as error:
         raise TfliteError(
             "The package tflite-micro is not here (PyPI has it for Linux on x86-64 only): "
-            "run the model with `TfliteModel` instead"
+            "use the engine 'native', which computes the same"
         ) from error
     return runtime
 
