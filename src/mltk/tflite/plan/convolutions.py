@@ -41,7 +41,7 @@ def lower_conv(lowering: Lowering, layer: TfliteLayer) -> None:
             terms,
         ),
         **_factors(source, weights, output, out_c, axis=0),
-        **_geometry(layer, source, output, kernel_h, kernel_w),
+        **geometry(layer, source, output, kernel_h, kernel_w),
     }
     lowering.add(layer, "mltk_conv_s8", params, [source], [output])
 
@@ -64,7 +64,7 @@ def lower_depthwise_conv(lowering: Lowering, layer: TfliteLayer) -> None:
             kernel_h * kernel_w,
         ),
         **_factors(source, weights, output, out_c, axis=3),
-        **_geometry(layer, source, output, kernel_h, kernel_w),
+        **geometry(layer, source, output, kernel_h, kernel_w),
     }
     lowering.add(layer, "mltk_depthwise_conv_s8", params, [source], [output])
 
@@ -119,9 +119,15 @@ def _factors(
     return requantization([source.scale * scale / output.scale for scale in scales])
 
 
-def _geometry(
+def geometry(
     layer: TfliteLayer, source: TfliteTensor, output: TfliteTensor, kernel_h: int, kernel_w: int
 ) -> dict[str, int]:
+    """Return the fields of a sliding window over [batches, height, width, channels]: sizes, strides, padding, range.
+
+    Raises:
+        UnsupportedError: the output has not the window's number of positions, or a number is out of range.
+
+    """
     batches, in_h, in_w, in_c = batched(source, "input")
     out_batches, out_h, out_w, out_c = batched(output, "output")
     need(batches == out_batches, "its input and output have different batches")

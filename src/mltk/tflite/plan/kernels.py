@@ -30,8 +30,8 @@ class Kernel:
     Attributes:
         name: the function's; its parameters are the struct NAME_params unless `struct` says another.
         source: the C file that holds it, below native/kernels: the form in plain C.
-        fields: (name, C type) in the struct's order; a type that ends in " *" is a constant array, one that
-            ends in "[n]" an array inside the struct.
+        fields: (name, C type) in the struct's order; a type that ends in " *" is a constant array. A name may
+            be that of a member's member, such as "shape.sizes[0]".
         has_scratch: it takes scratch memory, and NAME_scratch_bytes(params) tells how much.
         struct: the struct's name where several kernels share one.
         forms: "dsp" or "mve" -> the C file of the form for processors with these instructions.
@@ -69,7 +69,91 @@ _CONV = (
     *((name, "int8_t") for name in ("in_zero", "out_zero", "out_min", "out_max")),
 )
 
+_BROADCAST = tuple(
+    (f"shape.{array}[{place}]", "uint32_t")
+    for array in ("sizes", "first_steps", "second_steps")
+    for place in range(4)
+)
+_POOL = (
+    *(
+        (name, "uint16_t")
+        for name in (
+            *("batches", "in_h", "in_w", "channels", "out_h", "out_w", "kernel_h", "kernel_w"),
+            *("stride_h", "stride_w", "pad_top", "pad_left"),
+        )
+    ),
+    *((name, "int8_t") for name in ("out_min", "out_max")),
+)
+
 _ALL = (
+    Kernel("mltk_average_pool_s8", "average_pool_s8.c", _POOL, struct="mltk_pool_s8_params"),
+    Kernel("mltk_max_pool_s8", "max_pool_s8.c", _POOL, struct="mltk_pool_s8_params"),
+    Kernel(
+        "mltk_mean_s8",
+        "mean_s8.c",
+        (
+            *((name, "int32_t") for name in ("multiplier", "offset")),
+            *(
+                (f"{array}[{place}]", "uint32_t")
+                for array in ("kept_sizes", "kept_steps", "mean_sizes", "mean_steps")
+                for place in range(2)
+            ),
+            *((name, "int8_t") for name in ("shift", "out_zero")),
+        ),
+    ),
+    Kernel(
+        "mltk_add_s8",
+        "add_s8.c",
+        (
+            *_BROADCAST,
+            *(
+                (name, "int32_t")
+                for name in ("first_factor", "offset", "second_high", "second_low", "out_multiplier")
+            ),
+            *(
+                (name, "int8_t")
+                for name in (
+                    *("second_zero", "second_right", "second_sign"),
+                    *("out_right", "out_zero", "out_min", "out_max"),
+                )
+            ),
+        ),
+    ),
+    Kernel(
+        "mltk_mul_s8",
+        "mul_s8.c",
+        (
+            *_BROADCAST,
+            ("multiplier", "int32_t"),
+            *(
+                (name, "int8_t")
+                for name in ("shift", "first_zero", "second_zero", "out_zero", "out_min", "out_max")
+            ),
+        ),
+    ),
+    Kernel(
+        "mltk_squared_difference_s8",
+        "squared_difference_s8.c",
+        (
+            *_BROADCAST,
+            *((name, "int32_t") for name in ("second_multiplier", "out_multiplier")),
+            *(
+                (name, "int8_t")
+                for name in ("second_shift", "out_shift", "first_zero", "second_zero", "out_zero")
+            ),
+        ),
+    ),
+    Kernel("mltk_lookup_s8", "lookup_s8.c", (("table", "int8_t *"), ("count", "uint32_t"))),
+    Kernel(
+        "mltk_quantize_f32_s8",
+        "quantize_f32_s8.c",
+        (("scale", "float"), ("count", "uint32_t"), ("out_zero", "int8_t")),
+    ),
+    Kernel(
+        "mltk_dequantize_s8_f32",
+        "dequantize_s8_f32.c",
+        (("scale", "float"), ("count", "uint32_t"), ("in_zero", "int8_t")),
+    ),
     Kernel("mltk_conv_s8", "conv_s8.c", _CONV, has_scratch=True, forms={"dsp": "conv_s8_dsp.c"}),
     Kernel(
         "mltk_depthwise_conv_s8",

@@ -48,9 +48,10 @@ class Lowering:
         params: Constants,
         inputs: list[TfliteTensor | int],
         outputs: list[TfliteTensor | int],
+        in_place: bool = False,
     ) -> None:
         """Add one call."""
-        self.steps.append(Step(kernel, params, _numbers(inputs), _numbers(outputs), layer.index))
+        self.steps.append(Step(kernel, params, _numbers(inputs), _numbers(outputs), layer.index, in_place))
 
     def temporary(self, n_bytes: int) -> int:
         """Return the number of a new tensor of n_bytes."""

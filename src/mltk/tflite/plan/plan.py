@@ -9,7 +9,17 @@ from mltk.tflite.operators import check_runnable
 from mltk.tflite.plan.activations import lower_softmax
 from mltk.tflite.plan.arena import Block, place
 from mltk.tflite.plan.convolutions import lower_conv, lower_depthwise_conv, lower_fully_connected
+from mltk.tflite.plan.elementwise import lower_add, lower_mul, lower_squared_difference, lower_sub
+from mltk.tflite.plan.lookup import (
+    lower_logistic,
+    lower_relu,
+    lower_relu6,
+    lower_rsqrt,
+    lower_tanh,
+)
 from mltk.tflite.plan.lowering import Lower, Lowering, UnsupportedError, need
+from mltk.tflite.plan.pooling import lower_average_pool, lower_max_pool, lower_mean
+from mltk.tflite.plan.quantization import lower_dequantize, lower_quantize
 from mltk.tflite.plan.recurrent import lower_lstm
 from mltk.tflite.plan.shapes import (
     lower_concatenation,
@@ -26,6 +36,20 @@ from mltk.utils.errors import TfliteError
 from mltk.utils.text import printable
 
 LOWERINGS: dict[str, Lower] = {
+    "add": lower_add,
+    "average_pool_2d": lower_average_pool,
+    "dequantize": lower_dequantize,
+    "logistic": lower_logistic,
+    "max_pool_2d": lower_max_pool,
+    "mean": lower_mean,
+    "mul": lower_mul,
+    "quantize": lower_quantize,
+    "relu": lower_relu,
+    "relu6": lower_relu6,
+    "rsqrt": lower_rsqrt,
+    "squared_difference": lower_squared_difference,
+    "sub": lower_sub,
+    "tanh": lower_tanh,
     "conv_2d": lower_conv,
     "depthwise_conv_2d": lower_depthwise_conv,
     "fully_connected": lower_fully_connected,
@@ -111,6 +135,19 @@ def _place(model: TfliteModel, lowering: Lowering, scratch_bytes: ScratchBytes) 
         lives[home(end.index)].append(-1)
     for end in model.outputs:
         lives[home(end.index)].append(len(steps))
+    variables = {tensor.index for tensor in model.tensors if tensor.is_variable}
+    for number, step in enumerate(steps):
+        if step.in_place:
+            output = home(step.outputs[0])
+            ended = [
+                source
+                for source in map(home, step.inputs)
+                if source in lives and max(lives[source]) == number and source not in variables
+            ]
+            same = [source for source in ended if sizes[source] == sizes[output] and source != output]
+            if same and min(lives[output]) == number:
+                lowering.aliases[output] = same[0]
+                lives[same[0]] += lives.pop(output)
     blocks = {tensor: Block(sizes[tensor], min(times), max(times)) for tensor, times in lives.items()}
     # A step's scratch lives as long as the step: below zero, so that no tensor has its number.
     scratch = {number: n_bytes for number, step in enumerate(steps) if (n_bytes := scratch_bytes(step))}

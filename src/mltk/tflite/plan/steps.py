@@ -20,6 +20,7 @@ class Step:
         params: field -> number or constant array, for every field of the kernel's struct.
         inputs, outputs: the tensors' numbers (a graph's tensor, or a temporary above them).
         layer: the operator that it belongs to.
+        in_place: the output may be the memory of an input of its size.
 
     """
 
@@ -28,6 +29,7 @@ class Step:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     layer: int
+    in_place: bool = False
 
 
 @dataclass(frozen=True)
