@@ -247,6 +247,10 @@ def test_both_engines_agree():
     assert KeywordDetector(MODEL, engine="tflm").feed(AUDIO) == KeywordDetector(MODEL).feed(AUDIO)
 
 
+def test_our_own_kernels_hear_what_litert_hears():
+    assert KeywordDetector(MODEL, engine="native").feed(AUDIO) == KeywordDetector(MODEL).feed(AUDIO)
+
+
 def test_two_windows_in_one_millisecond():
     # 1 ms at 22,050 Hz are 22 samples, 0.9977 ms: now and then two windows end in the same whole millisecond.
     frontend = {**FRONTEND, "fe.sample_rate_hz": 22050, "fe.window_step_ms": 1, "fe.sample_length_ms": 60}
@@ -271,7 +275,7 @@ def test_models_that_do_not_fit():
         KeywordDetector(make_tflite(weights[:, 10:], bias, parameters=parameters))
     with pytest.raises(DetectionError, match="3 outputs, but its parameters name 2 classes"):
         KeywordDetector(make_tflite(np.ones((3, size)), np.zeros(3), parameters=parameters))
-    with pytest.raises(DetectionError, match="Engine 'tensorrt'"):
+    with pytest.raises(TfliteError, match="Engine 'tensorrt'"):
         KeywordDetector(MODEL, engine="tensorrt")
     with pytest.raises(MltkError, match=r"nowhere\.tflite"):
         KeywordDetector("nowhere.tflite")

@@ -48,7 +48,7 @@ def frontend_source(tables: Mapping[str, Any], name: str) -> str:
         name: the constant's.
 
     """
-    text = []
+    text: list[str] = []
     stages: dict[str, list[str]] = {}
     for key, value in tables.items():
         stage, member = key.split(".")

@@ -57,7 +57,7 @@ static uint32_t start_clock(void) {
 void board_init(void) {
   const uint32_t clock_hz = start_clock();
   RCC_GATE_2 |= (1u << 2) | (1u << 4) | (1u << 14);
-  PORT_A_HIGH = (PORT_A_HIGH & ~(0xFu << 4)) | (0xBu << 4);    /* PA9: the serial port's, 50 MHz */
+  PORT_A_HIGH = (PORT_A_HIGH & ~(0xFu << 4)) | (0xBu << 4);   /* PA9: the serial port's, 50 MHz */
   PORT_C_HIGH = (PORT_C_HIGH & ~(0xFu << 20)) | (0x2u << 20); /* PC13: output, 2 MHz */
   UART_BAUD = (clock_hz + 57600u) / 115200u;
   UART_CONTROL = (1u << 13) | (1u << 3);

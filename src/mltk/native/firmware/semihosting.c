@@ -28,6 +28,4 @@ size_t semihosting_read(int32_t file, void *target, size_t n_bytes) {
   return not_read > n_bytes ? 0 : n_bytes - not_read;
 }
 
-void semihosting_exit(int is_failure) {
-  (void)call(SYS_EXIT, is_failure != 0 ? STOPPED_BY_ERROR : STOPPED_BY_PROGRAM);
-}
+void semihosting_exit(int is_failure) { (void)call(SYS_EXIT, is_failure != 0 ? STOPPED_BY_ERROR : STOPPED_BY_PROGRAM); }

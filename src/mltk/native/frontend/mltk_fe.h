@@ -146,9 +146,9 @@ typedef struct {
 
 typedef struct {
   mltk_fe_dc_notch_state dc_notch;
-  uint32_t used;             /* samples in `history` */
-  int16_t *history;          /* [window.size] */
-  int16_t *windowed;         /* [2 * fft.half][lane]; the same memory as `energy`: one is done before the other begins */
+  uint32_t used;     /* samples in `history` */
+  int16_t *history;  /* [window.size] */
+  int16_t *windowed; /* [2 * fft.half][lane]; the same memory as `energy`: one is done before the other begins */
   mltk_fe_complex *spectrum; /* [fft.half + 1] */
   uint32_t *energy;          /* [fft.half + 1][lane] */
   uint64_t *sums;            /* [n_channels][lane] */
@@ -160,11 +160,11 @@ typedef struct {
 /* Bytes that `mltk_fe_init` needs, as a constant for static memory: of window.size, fft.half and
  * filterbank.n_channels. */
 #define MLTK_FE_ALIGNED(bytes) (((bytes) + MLTK_FE_ALIGNMENT - 1) & ~(size_t)(MLTK_FE_ALIGNMENT - 1))
-#define MLTK_FE_STATE_BYTES(window_size, half, n_channels)                                       \
-  (MLTK_FE_ALIGNED((window_size) * sizeof(int16_t)) +                                            \
-   2 * MLTK_FE_ALIGNED(((size_t)(half) + 1) * MLTK_FE_LANES * sizeof(uint32_t)) +                \
-   MLTK_FE_ALIGNED((size_t)(n_channels) * MLTK_FE_LANES * sizeof(uint64_t)) +                    \
-   MLTK_FE_ALIGNED((size_t)(n_channels) * MLTK_FE_LANES * sizeof(uint32_t)) +                    \
+#define MLTK_FE_STATE_BYTES(window_size, half, n_channels)                        \
+  (MLTK_FE_ALIGNED((window_size) * sizeof(int16_t)) +                             \
+   2 * MLTK_FE_ALIGNED(((size_t)(half) + 1) * MLTK_FE_LANES * sizeof(uint32_t)) + \
+   MLTK_FE_ALIGNED((size_t)(n_channels) * MLTK_FE_LANES * sizeof(uint64_t)) +     \
+   MLTK_FE_ALIGNED((size_t)(n_channels) * MLTK_FE_LANES * sizeof(uint32_t)) +     \
    MLTK_FE_ALIGNED((size_t)(n_channels) * sizeof(uint32_t)))
 
 /* Bytes that `mltk_fe_init` needs for these tables. */
