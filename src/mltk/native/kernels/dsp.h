@@ -16,6 +16,13 @@
 #define DSP_NO_UNROLL
 #endif
 
+/* To int8. GCC 12's __ssat warns of itself: its builtin is unsigned. */
+#if defined(__clang__)
+#define DSP_CLAMP_8(value) __ssat(value, 8)
+#else
+#define DSP_CLAMP_8(value) ((int32_t)__builtin_arm_ssat(value, 8))
+#endif
+
 /* Four int8 from any address. */
 static inline uint32_t dsp_load(const void *address) {
   uint32_t word;
@@ -27,8 +34,8 @@ static inline uint32_t dsp_load(const void *address) {
 /* Of four int8: 0 and 2 as two int16. */
 static inline uint32_t dsp_even(uint32_t four) { return (uint32_t)__sxtb16((int8x4_t)four); }
 
-/* Of four int8: 1 and 3 as two int16; the rotation is part of the instruction. */
-static inline uint32_t dsp_odd(uint32_t four) { return (uint32_t)__sxtb16((int8x4_t)__ror(four, 8)); }
+/* Of four int8: 1 and 3 as two int16; the rotation is part of the instruction. GCC 12 has no __ror. */
+static inline uint32_t dsp_odd(uint32_t four) { return (uint32_t)__sxtb16((int8x4_t)(four >> 8 | four << 24)); }
 
 /* sum + the two products of two pairs of int16. */
 static inline int32_t dsp_mac(uint32_t a, uint32_t b, int32_t sum) { return __smlad((int16x2_t)a, (int16x2_t)b, sum); }
@@ -47,7 +54,7 @@ static inline int8_t dsp_finish(int32_t sum, int32_t multiplier, int32_t shift, 
   int32_t value = (int32_t)(((int64_t)sum * multiplier + (INT64_C(1) << 30)) >> 31);
   /* A half is rounded away from zero; without a shift there is none. */
   if (right > 0) value = (value + ((1 << right) >> 1) + (value >> 31)) >> right;
-  value = __ssat(value + range.zero, 8);
+  value = DSP_CLAMP_8(value + range.zero);
   value = value < range.lowest ? range.lowest : value;
   return (int8_t)(value > range.highest ? range.highest : value);
 }
