@@ -343,7 +343,7 @@ def strided_slices(draw: Draw) -> bytes:
             step = draw(st.sampled_from([1, 1, 2, 3, -1, -2]))
             no_begin, no_end = draw(st.booleans()), draw(st.booleans())
             chosen = range(*slice(None if no_begin else begin, None if no_end else end, step).indices(size))
-            if len(chosen):
+            if chosen:
                 break
         shrink = -size <= begin < size and not no_begin and draw(st.booleans())
         bounds.append((begin, end, 1 if shrink else step))
