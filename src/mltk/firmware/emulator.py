@@ -92,6 +92,7 @@ class Emulator:
         ] = []  # running watched functions: name, return address, count at entry
         self._spans: dict[str, Span] = {}
         self._hook_block, self._hook_interrupt = unicorn.UC_HOOK_BLOCK, unicorn.UC_HOOK_INTR
+        self._hook_code = unicorn.UC_HOOK_CODE
         self._counting: Any = None
         self.start_counting(())
 
@@ -239,13 +240,27 @@ class Emulator:
         """End `resume`, from within a device or a breakpoint."""
         self._engine.emu_stop()
 
-    def call(self, function: str, *arguments: int, watch: Sequence[str] = ()) -> Call:
+    def on_entry(self, symbol: str, handle: Callable[[], None]) -> None:
+        """Call `handle` from now on whenever a function begins; to be set before anything runs."""
+        place = self.symbols[symbol] & ~1
+        self._engine.hook_add(self._hook_code, lambda *_: handle(), begin=place, end=place)
+        self._engine.ctl_flush_tb()  # what is translated already would not call the hook
+
+    def register(self, number: int) -> int:
+        """Return r0 to r12, or sp (13) or lr (14)."""
+        arm = self._arm
+        special = {13: arm.UC_ARM_REG_SP, 14: arm.UC_ARM_REG_LR}
+        value: int = self._engine.reg_read(special.get(number, arm.UC_ARM_REG_R0 + number))
+        return value
+
+    def call(self, function: str, *arguments: int, watch: Sequence[str] = (), count: bool = True) -> Call:
         """Run a function until it returns.
 
         Args:
             function: its symbol.
             arguments: up to four 32-bit numbers.
             watch: symbols whose entries are to be told.
+            count: count instructions; without, it runs far faster, and `instructions` is 0.
 
         Raises:
             DeviceError: it touched memory that is not there, or ran an instruction that the processor lacks.
@@ -263,7 +278,10 @@ class Emulator:
         self.fill_stack(bottom, top)
         self._engine.reg_write(self._arm.UC_ARM_REG_SP, top)
         self._engine.reg_write(self._arm.UC_ARM_REG_LR, _RETURN_ADDRESS | 1)
-        self.start_counting(watch)
+        if count:
+            self.start_counting(watch)
+        elif self._counting is not None:
+            self.stop_counting()
         try:
             self._engine.emu_start(
                 self.symbols[function] | 1, _RETURN_ADDRESS, timeout=_MOST_SECONDS * 1_000_000
@@ -275,9 +293,9 @@ class Emulator:
             raise DeviceError(f"{function} did not end within {_MOST_SECONDS} s")
         return Call(
             result=self._engine.reg_read(self._arm.UC_ARM_REG_R0),
-            instructions=self._count,
+            instructions=self._count if count else 0,
             stack_bytes=self.stack_used(bottom, top),
-            entries=tuple(self._entries),
+            entries=tuple(self._entries) if count else (),
         )
 
 

@@ -103,6 +103,7 @@ class Machine:
         blocks: Iterable[npt.NDArray[np.int16]],
         on_line: Callable[[str], None] | None = None,
         measure_s: float = 3.0,
+        prepare: Callable[[Emulator], None] | None = None,
     ) -> Run:
         """Let the firmware hear.
 
@@ -110,6 +111,7 @@ class Machine:
             blocks: the sound, int16 at the model's rate, in pieces.
             on_line: called with each line of the serial port as it is sent.
             measure_s: count instructions in the first seconds of the sound; it goes on far faster without.
+            prepare: called with the emulator before it starts, to look at what happens in it (`Emulator.on_entry`).
 
         Raises:
             DeviceError: the firmware fails.
@@ -125,6 +127,8 @@ class Machine:
         attach(emulator, self._board, serial.take, led.append)
         sound = _Sound(blocks, emulator, int(measure_s * self._rate))
         emulator.on_breakpoint(sound.handle)
+        if prepare is not None:
+            prepare(emulator)
         emulator.start_counting((_FRAME, _INFERENCE))
         emulator.reset(self._board.flash.origin)
         emulator.resume()

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -56,24 +56,41 @@ def build(
     """
     with tempfile.TemporaryDirectory(prefix="mltk-build-") as scratch:
         folder = Path(directory or scratch)
-        for name, text in files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            write_text(folder / name, text)
+        folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / "link.ld", linker_script)
-        sources = [str(folder / name) for name in files if name.endswith(".c")]
-        output = folder / "firmware.elf"
-        command = [*compiler(target), optimization, "-g", *WARNINGS, *_SECTIONS, f"-I{folder}", *sources]
-        command += ["-Wl,-T," + str(folder / "link.ld"), "-o", str(output)]
-        try:
-            result = subprocess.run(
-                command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S, cwd=folder
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise DeviceError(f"The compiler for {target.name} can not be run: {error}") from error
-        if result.returncode != 0:
-            lines = [
-                line for line in result.stderr.splitlines() if "error" in line
-            ] or result.stderr.splitlines()
-            reason = lines[0] if lines else "no reason given"
-            raise DeviceError(f"The C code for {target.name} can not be built: {reason}")
-        return output.read_bytes()
+        command = [*compiler(target), optimization, "-g", *WARNINGS, *_SECTIONS]
+        command += ["-Wl,-T," + str(folder / "link.ld")]
+        return compile_and_link(command, files, folder, "firmware.elf", f"The C code for {target.name}")
+
+
+def compile_and_link(
+    command: Sequence[str], files: Mapping[str, str], folder: Path, output: str, what: str
+) -> bytes:
+    """Write C files into a folder, compile and link them there; return the program's bytes.
+
+    Args:
+        command: of the compiler, without files.
+        files: path -> text; every .c is compiled, with the folder of the files as include path.
+        folder: where to build.
+        output: the program's name.
+        what: the C code's name in errors.
+
+    Raises:
+        DeviceError: the compiler refuses; the text has its first error.
+
+    """
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_text(folder / name, text)
+    sources = [str(folder / name) for name in files if name.endswith(".c")]
+    whole = [*command, f"-I{folder}", *sources, "-o", str(folder / output)]
+    try:
+        result = subprocess.run(
+            whole, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S, cwd=folder
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DeviceError(f"{what} can not be built: the compiler can not be run: {error}") from error
+    if result.returncode != 0:
+        lines = [line for line in result.stderr.splitlines() if "error" in line] or result.stderr.splitlines()
+        raise DeviceError(f"{what} can not be built: {lines[0] if lines else 'no reason given'}")
+    return (folder / output).read_bytes()
