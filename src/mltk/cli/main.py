@@ -23,6 +23,8 @@ COMMANDS = {
     "summarize": "mltk.cli.summarize",
     "profile": "mltk.cli.profile",
     "compile": "mltk.cli.compile",
+    "firmware": "mltk.cli.firmware",
+    "run": "mltk.cli.run",
     "update_params": "mltk.cli.update_params",
     "classify_audio": "mltk.cli.classify_audio",
     "view": "mltk.cli.view",

@@ -146,6 +146,7 @@ class Emulator:
         self._watched = {self.symbols[name] & ~1: name for name in watch}
         if self._counting is None:
             self._counting = self._engine.hook_add(self._hook_block, self._on_block)
+            self._engine.ctl_flush_tb()  # what is translated already would not call the hook
 
     def stop_counting(self) -> tuple[int, dict[str, "Span"]]:
         """Count no more; return the instructions since `start_counting`, and those of each watched function."""

@@ -6,6 +6,7 @@ that run in Python; what is specific to the board is a driver, a linker script a
 
 import os
 import re
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from mltk.models.model import MltkModel
 from mltk.native import SOURCE_DIR
 from mltk.tflite.model import TfliteModel
 from mltk.utils.errors import DeviceError
-from mltk.utils.files import make_folder, write_text
+from mltk.utils.files import make_folder, replacing
 from mltk.utils.text import printable
 
 LINKER_SCRIPT = "link.ld"
@@ -51,17 +52,23 @@ class Firmware:
     compiled: CompiledModel
     detector: KeywordDetector
 
+    @property
+    def file_name(self) -> str:
+        """The model's name with nothing in it that a file's name or a Makefile could take amiss."""
+        return _file_name(self.name)
+
     def write(self, directory: str | os.PathLike[str]) -> Path:
-        """Write the files into a folder, each whole or not at all; return the folder.
+        """Write the files into a folder, all or none; other files there stay. Return the folder.
 
         Raises:
             MltkError: the folder can not be written.
 
         """
         folder = make_folder(Path(directory))
-        for name, text in self.files.items():
-            make_folder((folder / name).parent)
-            write_text(folder / name, text)
+        with ExitStack() as written:
+            for name, text in self.files.items():
+                path = written.enter_context(replacing(folder / name))
+                path.write_bytes(text.encode("utf-8"))
         return folder
 
     def build(self, optimization: str = "-O2") -> bytes:
@@ -121,7 +128,7 @@ def make_firmware(
     files["Makefile"] = _filled(
         "Makefile",
         {
-            "NAME": re.sub(r"[^A-Za-z0-9_-]", "_", name),
+            "NAME": _file_name(name),
             "BOARD": board.title,
             "CPU_GCC": board.target.name,
             "CPU_ZIG": board.target.cpu,
@@ -139,6 +146,10 @@ def make_firmware(
         },
     )
     return Firmware(name, board, files, compiled, detector)
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)
 
 
 def _read(path: Path) -> str:
