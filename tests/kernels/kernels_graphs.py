@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 from kernels_cases import (
     FLOAT32,
+    INT8,
     INT16,
     INT32,
     Builder,
@@ -21,6 +22,7 @@ from kernels_cases import (
     zero_points,
 )
 
+UINT8 = 3
 ADD, AVERAGE_POOL, CONCATENATION, DEQUANTIZE, LOGISTIC, MAX_POOL, MUL = 0, 1, 2, 6, 14, 17, 18
 RELU, RELU6, RESHAPE, TANH, PAD, TRANSPOSE, MEAN, SUB, SQUEEZE, LSTM = 19, 21, 22, 28, 34, 39, 40, 41, 43, 44
 STRIDED_SLICE, SPLIT, PADV2, EXPAND_DIMS, RSQRT, PACK = 45, 49, 60, 70, 76, 83
@@ -177,8 +179,23 @@ def relu6s(draw: Draw) -> bytes:
 
 @st.composite
 def requantizes(draw: Draw) -> bytes:
-    """Draw quantize from int8 to int8."""
-    return unary(QUANTIZE, quantized(draw), quantized(draw), schema.QuantizeOptionsT())
+    """Draw quantize from int8 to int8, or to uint8."""
+    build = Builder()
+    kind = draw(st.sampled_from([INT8, UINT8]))
+    output = {"scale": draw(far_scales), "zero_point": draw(ends) + (128 if kind == UINT8 else 0)}
+    first, last = build.tensor((1, 256), **quantized(draw)), build.tensor((1, 256), kind, **output)
+    build.operator(QUANTIZE, [first], [last], schema.QuantizeOptionsT())
+    return build.pack([first], [last])
+
+
+@st.composite
+def bytes_to_int8(draw: Draw) -> tuple[bytes, Any]:
+    """Draw quantize from uint8 to int8 and its input."""
+    build = Builder()
+    source = build.tensor((1, 256), UINT8, scale=draw(far_scales), zero_point=draw(ends) + 128)
+    output = build.tensor((1, 256), **quantized(draw))
+    build.operator(QUANTIZE, [source], [output], schema.QuantizeOptionsT())
+    return build.pack([source], [output]), np.arange(256, dtype=np.uint8)[np.newaxis]
 
 
 @st.composite
@@ -386,8 +403,15 @@ def lstms(draw: Draw) -> bytes:
     for tensor in (state, cell):
         build.graph.tensors[tensor].isVariable = True
     output = build.tensor((batches, steps, units), **hidden)
+    time_major = batches == 1 and draw(st.booleans())
+    if time_major:
+        for tensor in (source, output):
+            found = build.graph.tensors[tensor]
+            found.shape = [steps, 1, found.shape[2]]
     options = schema.UnidirectionalSequenceLSTMOptionsT(
-        fusedActivationFunction=4, cellClip=draw(st.sampled_from([0.0, 10.0, 1.5, 0.3]))
+        fusedActivationFunction=4,
+        cellClip=draw(st.sampled_from([0.0, 10.0, 1.5, 0.3])),
+        timeMajor=time_major,
     )
     build.operator(
         LSTM, [*inputs, -1, -1, -1, *biases, -1, -1, state, cell, -1, -1, -1, -1], [output], options, 1

@@ -35,7 +35,7 @@ ALL_VALUES = {
     "requantize": graphs.requantizes(),
     "dequantize": graphs.dequantizes(),
 }
-OWN_INPUT = {"quantize": graphs.quantizes(), "rsqrt": graphs.rsqrts()}
+OWN_INPUT = {"quantize": graphs.quantizes(), "bytes": graphs.bytes_to_int8(), "rsqrt": graphs.rsqrts()}
 
 
 @pytest.mark.parametrize("operator", ANY_INPUT)

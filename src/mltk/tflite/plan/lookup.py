@@ -15,7 +15,7 @@ from mltk.tflite.plan.fixed_functions import (
     tanh,
 )
 from mltk.tflite.plan.fixed_point import HIGHEST, LOWEST, quantize_multiplier, round_half_away
-from mltk.tflite.plan.lowering import Lowering, int8_tensor, need, tensor_at
+from mltk.tflite.plan.lowering import Lowering, byte_tensor, int8_tensor, need, tensor_at
 from mltk.tflite.plan.steps import Constants
 
 # Of the inputs of logistic and tanh, as TensorFlow Lite has them.
@@ -105,7 +105,7 @@ def _saturating(source: TfliteTensor, function: Callable[[int], int]) -> Callabl
 def lower_relu(lowering: Lowering, layer: TfliteLayer) -> None:
     """max(x, 0), to the output's scale."""
     source, output = _ends(layer)
-    _add_rescaling(lowering, layer, source, output, max(LOWEST, output.zero_point))
+    add_lookup(lowering, layer, source, output, _rescaling(source, output, max(LOWEST, output.zero_point)))
 
 
 def lower_relu6(lowering: Lowering, layer: TfliteLayer) -> None:
@@ -123,23 +123,33 @@ def lower_relu6(lowering: Lowering, layer: TfliteLayer) -> None:
 
 
 def lower_requantize(lowering: Lowering, layer: TfliteLayer) -> None:
-    """Quantize from int8 to int8: another scale and zero point."""
-    source, output = _ends(layer)
-    _add_rescaling(lowering, layer, source, output, LOWEST)
+    """Quantize between int8 and int8 or uint8: another scale and zero point. Of uint8 to uint8 TFLM knows nothing."""
+    source, output = tensor_at(layer, 0), layer.outputs[0]
+    types = (source.type_name, output.type_name)
+    need(
+        types in (("int8", "int8"), ("uint8", "int8"), ("int8", "uint8")),
+        f"it makes {types[1]} of {types[0]}",
+    )
+    for tensor, what in ((source, "input"), (output, "output")):
+        byte_tensor(tensor, what)
+    rescale = _rescaling(source, output, LOWEST if types[1] == "int8" else 0)
+    mask = 0xFF if types[0] == "uint8" else -1
+    add_lookup(lowering, layer, source, output, lambda x: _as_int8(rescale(x & mask)))
 
 
-def _add_rescaling(
-    lowering: Lowering, layer: TfliteLayer, source: TfliteTensor, output: TfliteTensor, lowest: int
-) -> None:
+def _as_int8(byte: int) -> int:
+    """Return the int8 with the same bits as a uint8, or an int8 itself."""
+    return byte - 256 if byte > HIGHEST else byte
+
+
+def _rescaling(source: TfliteTensor, output: TfliteTensor, lowest: int) -> Callable[[int], int]:
+    """Return a function from a tensor's values to another's scale and zero point, not below `lowest`."""
     factor = source.scale / output.scale
     need(factor < 2.0**22, "its scales do not fit each other")
     multiplier, shift = quantize_multiplier(factor)
-    add_lookup(
-        lowering,
-        layer,
-        source,
-        output,
-        lambda x: clamp(requantize(x - source.zero_point, multiplier, shift) + output.zero_point, lowest),
+    highest = HIGHEST if output.type_name == "int8" else 255
+    return lambda x: clamp(
+        requantize(x - source.zero_point, multiplier, shift) + output.zero_point, lowest, highest
     )
 
 

@@ -100,11 +100,20 @@ def tensor_at(layer: TfliteLayer, place: int) -> TfliteTensor:
 def int8_tensor(tensor: TfliteTensor, what: str = "tensor") -> TfliteTensor:
     """Return the tensor if it is int8 with one scale."""
     need(tensor.type_name == "int8", f"its {what} is {tensor.type_name}, not int8")
+    return byte_tensor(tensor, what)
+
+
+def byte_tensor(tensor: TfliteTensor, what: str) -> TfliteTensor:
+    """Return the tensor, int8 or uint8, if it has one scale and a zero point within its type."""
     need(
         len(tensor.scales) == 1 and 0 < tensor.scale < float("inf"),
         f"its {what} has no scale, or several of them",
     )
-    need(-128 <= tensor.zero_point <= 127, f"the zero point of its {what} is outside of -128 to 127")
+    lowest = -128 if tensor.type_name == "int8" else 0
+    need(
+        lowest <= tensor.zero_point <= lowest + 255,
+        f"the zero point of its {what} is outside of {lowest} to {lowest + 255}",
+    )
     return tensor
 
 

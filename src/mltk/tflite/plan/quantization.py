@@ -6,7 +6,7 @@ from mltk.tflite.plan.lowering import Lowering, int8_tensor, need, tensor_at
 
 
 def lower_quantize(lowering: Lowering, layer: TfliteLayer) -> None:
-    """Quantize float32, or int8 with another scale, to int8."""
+    """Quantize float32 to int8, or int8 and uint8 to another scale."""
     source = tensor_at(layer, 0)
     if source.type_name != "float32":
         lower_requantize(lowering, layer)

@@ -69,6 +69,10 @@ def lower_lstm(lowering: Lowering, layer: TfliteLayer) -> None:
     )
     (batches, steps, in_c), units = source.shape, output.shape[2]
     need(output.shape[:2] == (batches, steps), "its output does not fit its input")
+    if layer.options.get("time_major", False):
+        # For one sequence [steps, batch, values] are the same bytes.
+        need(steps == 1, "its input is [steps, batch, values] with more than one sequence")
+        batches, steps = steps, batches
     need(max(source.shape + output.shape) <= MOST_SIZE, "it has a dimension above 65535")
     _check_variant(layer)
     hidden = int8_tensor(tensor_at(layer, _HIDDEN_STATE), "output state")
@@ -123,10 +127,6 @@ def _check_variant(layer: TfliteLayer) -> None:
         last = {9: 12, 16: 18, 20: 24}[first]
         need(all(tensor is None for tensor in layer.inputs[first:last]), f"it has {what}")
     options = layer.options
-    need(
-        not options.get("time_major", False),
-        "its input is [steps, batch, values], not [batch, steps, values]",
-    )
     need(not options.get("diagonal_recurrent_tensors", False), "its recurrent weights are diagonal")
     activation = schema.enum_name("ActivationFunctionType", int(options.get("fused_activation_function", 0)))
     need(activation == "TANH", f"its activation is {activation.lower()}, not tanh")
