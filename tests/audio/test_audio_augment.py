@@ -111,6 +111,30 @@ def test_pitch_changes_frequencies_and_not_the_length(pitch):
     assert loudest_hz(y) == pytest.approx(1000 * pitch, rel=0.01)
 
 
+def test_equalizer_is_a_smooth_response_within_its_limits():
+    click = np.zeros(RATE, np.float32)
+    click[RATE // 2] = 0.1
+    filtered = augment(click, RATE, Augmentation(equalizer_db=12.0), rng(3))
+    response_db = 20 * np.log10(np.abs(np.fft.rfft(filtered)) / 0.1)
+    assert np.abs(response_db).max() < 12.1
+    assert response_db.max() - response_db.min() > 6
+    assert np.abs(np.diff(response_db)).max() < 0.3
+    # Zero phase: what a click becomes is symmetric, so that no word is moved.
+    middle = RATE // 2
+    np.testing.assert_allclose(
+        filtered[middle - 900 : middle], filtered[middle + 900 : middle : -1], atol=1e-6
+    )
+    other = augment(click, RATE, Augmentation(equalizer_db=12.0), rng(4))
+    assert np.abs(other - filtered).max() > 0.001
+
+
+def test_equalizer_does_not_shift_the_draws_of_the_noise():
+    quiet = np.zeros(1000, np.float32)
+    noise = {"noise_colors": ["white"], "noise_color_range": (0.1, 0.1)}
+    a = augment(quiet, RATE, Augmentation(**noise), rng(8))
+    np.testing.assert_array_equal(a, augment(quiet, RATE, Augmentation(**noise, equalizer_db=6.0), rng(8)))
+
+
 def test_vtlp_moves_the_formant_and_keeps_the_pitch():
     scipy_signal = pytest.importorskip("scipy.signal")
     pulses = np.zeros(RATE)
@@ -195,6 +219,8 @@ def test_pitch_range_forms():
         {"vtlp_range": (0.1, 1.0)},
         {"noise_colors": ["gray"]},
         {"trim_threshold_db": -3},
+        {"equalizer_db": -1.0},
+        {"equalizer_db": float("nan")},
     ],
 )
 def test_bad_ranges(bad):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mltk.audio.convert import require_clip, to_float32
+from mltk.audio.equalize import equalize
 from mltk.audio.length import adjust_length, trim_silence
 from mltk.audio.noise import NOISE_COLORS, colored_noise, noise_color
 from mltk.audio.resample import resample
@@ -33,6 +34,8 @@ _LIMITS: dict[str, Range] = {
     "noise_color_range": (0.0, 1.0),
 }
 
+_MAX_EQUALIZER_DB = 40.0
+
 DEFAULT_NOISE_COLOR_RANGE: Range = (0.0, 0.1)
 
 
@@ -51,6 +54,8 @@ class Augmentation:
         vtlp_range: factor on the formants (vocal tract length perturbation).
         resample_range: factor on speed, pitch and formants together, as a tape that runs too fast; costs a
             tenth of the others and needs no extra. Ours, not the reference's.
+        equalizer_db: a random frequency response within +/- this many decibels, as of another microphone and
+            room (see `equalize`). Ours, not the reference's.
         bg_noise_range: gain of a random segment of a random background noise that is added.
         noise_colors: names of noise colours, one of which is added instead of a background noise in half of
             the clips (always where there is no background noise); 'all' are all.
@@ -72,6 +77,7 @@ class Augmentation:
     noise_colors: tuple[str, ...] = ()
     noise_color_range: Range | None = None
     loudness_range: Range | None = None
+    equalizer_db: float | None = None
 
     def __post_init__(self) -> None:
         colors: Any = self.noise_colors
@@ -85,6 +91,9 @@ class Augmentation:
                 object.__setattr__(self, field.name, checked)
         if self.trim_threshold_db is not None and not 0 < self.trim_threshold_db < math.inf:
             raise AudioError(f"trim_threshold_db must be above 0 dB, not {self.trim_threshold_db}")
+
+        if self.equalizer_db is not None and not 0 <= self.equalizer_db <= _MAX_EQUALIZER_DB:
+            raise AudioError(f"equalizer_db must be 0 to {_MAX_EQUALIZER_DB:g} dB, not {self.equalizer_db}")
 
     def without_variation(self) -> "Augmentation":
         """Return what is left for clips that are measured, not trained with: trimming, and the middle of the
@@ -174,7 +183,7 @@ def augment(
     lead_in: int = 0,
     partial: bool = False,
 ) -> NDArray[np.float32]:
-    """Vary one clip: trim, speed and pitch, vocal tract, length and offset, noise, loudness; in this order.
+    """Vary one clip: trim, speed and pitch, vocal tract, frequency response, length and offset, noise, loudness; in this order.
 
     Args:
         sample: 1-D float32 in [-1, 1], or int16.
@@ -207,6 +216,9 @@ def augment(
         clip = stretch(clip, sample_rate_hz, drawn.speed, drawn.pitch, drawn.stretch_seed)
     if augmentation.vtlp_range is not None:
         clip = warp_vocal_tract(clip, sample_rate_hz, drawn.vtlp)
+    if augmentation.equalizer_db:
+        response = np.random.default_rng(drawn.stretch_seed)
+        clip = equalize(clip, sample_rate_hz, augmentation.equalizer_db, response)
     mix = np.zeros(lead_in + length, np.float32)
     if partial:
         clip, offset = _part_of(clip, length, rng)

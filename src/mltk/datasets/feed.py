@@ -45,7 +45,7 @@ class ParallelAudioDataGenerator:
         unknown_class_percentage: clips of `_unknown_`, as a share of the smallest other class.
         silence_class_percentage: the same for `_silence_`, whose clips are made of background noise.
         offset_range, trim_threshold_db, noise_colors, noise_color_range, loudness_range, speed_range,
-            pitch_range, vtlp_range, resample_range, bg_noise_range: see `Augmentation`.
+            pitch_range, vtlp_range, resample_range, equalizer_db, bg_noise_range: see `Augmentation`.
         bg_noise_dir: folder of background noises, below the data set's folder or an own path.
         warmup_ms: noise before each training clip whose features are dropped: up to so much, another length
             each time, so that the noise reduction and gain control are met in every state between that of a
@@ -80,6 +80,7 @@ class ParallelAudioDataGenerator:
     resample_range: _Range = None
     pitch_range: _Range = None
     vtlp_range: _Range = None
+    equalizer_db: float | None = None
     bg_noise_range: _Range = None
     bg_noise_dir: str | None = None
     warmup_ms: int = 0

@@ -52,7 +52,8 @@ my_model.tflite_converter["representative_dataset"] = "generate"
 
 my_model.dataset = SynthesizedWords(my_model.classes[:-1], count=250, unknown=1000)
 my_model.class_mode = "categorical"
-my_model.class_weights = "balanced"
+# A digit that is missed for an other word is the likelier error with speakers that were not trained with.
+my_model.class_weights = None
 
 frontend_settings = AudioFeatureGeneratorSettings()
 frontend_settings.sample_rate_hz = 16000
@@ -82,12 +83,13 @@ my_model.datagen = ParallelAudioDataGenerator(
     validation_split=0.15,
     validation_augmentation_enabled=True,
     cores=2,
-    unknown_class_percentage=1.0,
+    unknown_class_percentage=0.5,
     offset_range=(0.0, 1.0),
     trim_threshold_db=30,
     loudness_range=(0.3, 3.0),
     resample_range=(0.77, 1.3),
     vtlp_range=(0.8, 1.25),
+    equalizer_db=12.0,
     bg_noise_range=(0.0, 0.005),
     bg_noise_dir="_background_noise_",
     warmup_ms=300,
