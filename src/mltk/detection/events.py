@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +49,7 @@ class Inference:
         features: uint16 [frames, channels], what the frontend gave for the model's window, before it was
             turned into the model's data type; a view that is valid during the call only.
         detection: what was reported because of this run, if anything.
+        model_input: [frames, channels], the same features in the model's data type, as the model got them.
 
     """
 
@@ -55,3 +57,4 @@ class Inference:
     scores: npt.NDArray[np.uint8]
     features: npt.NDArray[np.uint16]
     detection: Detection | None
+    model_input: npt.NDArray[Any]

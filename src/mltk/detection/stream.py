@@ -230,7 +230,7 @@ class KeywordDetector:
         if decision.is_detection:
             detection = Detection(self.labels[decision.class_id], decision.score, time_ms, decision.class_id)
         if self.on_inference is not None:
-            self.on_inference(Inference(time_ms, scores, window, detection))
+            self.on_inference(Inference(time_ms, scores, window, detection, model_input))
         return detection
 
     def _model_inputs(self, windows: list[npt.NDArray[np.uint16]]) -> Sequence[npt.NDArray[Any]]:
