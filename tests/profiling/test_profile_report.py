@@ -171,7 +171,7 @@ def test_files_all_or_none(shared_dir, tmp_path):
     ("arguments", "sentence"),
     [
         (["--accelerator", "npu"], "There is no accelerator 'npu': there is MVP"),
-        (["--device"], "(--device) is not there yet"),
+        (["--device", "cortex-m5"], "There is no target 'cortex-m5', did you mean"),
     ],
 )
 def test_mistakes_are_one_sentence(shared_dir, capsys, monkeypatch, arguments, sentence):

@@ -32,7 +32,14 @@ Output = Annotated[
 ]
 NoFormat = Annotated[bool, typer.Option("--no-format", help="Print 684020 instead of 684.0k.")]
 Device = Annotated[
-    bool, typer.Option("--device", "-d", help="Measure on a connected board: not there yet.", hidden=True)
+    str | None,
+    typer.Option(
+        "--device",
+        "-d",
+        metavar="NAME",
+        help="Measure instead of predicting: compile the model for this processor, such as cortex-m4, run it on an "
+        "emulated one and count the instructions of each layer.",
+    ),
 ]
 
 
@@ -44,21 +51,24 @@ def profile(
     no_format: NoFormat = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     test: Annotated[bool, typer.Option("--test", help="Use the dry run's model.")] = False,
-    device: Device = False,
+    device: Device = None,
 ) -> None:
     """Print what a model costs, as a whole and layer by layer: size, memory, operations, cycles and time.
 
-    Nothing is run: an accelerator's cycles come from a model of it that is fitted on published measurements.
+    Without --device nothing is run: an accelerator's cycles come from a model of it that is fitted on published
+    measurements.
     """
     from mltk.profiling.profile import profile_model
     from mltk.utils.errors import DeviceError
 
-    if device:
-        raise DeviceError(
-            f"Profiling on a connected board (--device) is not there yet: "
-            f"`mltk profile {model} --accelerator MVP` predicts its figures"
-        )
-    results = profile_model(model, test=test, accelerator=accelerator, estimates=estimates)
+    if device is not None:
+        from mltk.firmware.profile import profile_on_chip
+
+        if accelerator is not None or estimates:
+            raise DeviceError("--device measures, --accelerator and --estimates predict: choose one of them")
+        results = profile_on_chip(model, device, test)
+    else:
+        results = profile_model(model, test=test, accelerator=accelerator, estimates=estimates)
     if output is not None:
         from mltk.profiling.write import write_report
 

@@ -30,6 +30,7 @@ class LayerProfile:
         error: the reason, else "".
         basis: "measured" where the costs of its kernel are fitted on measurements, "assumed" where they
             are those of a similar one.
+        instructions: how many it took on an emulated chip, measured; 0 where nothing is left of it there.
 
     """
 
@@ -46,6 +47,27 @@ class LayerProfile:
     is_supported: bool | None = None
     error: str = ""
     basis: Basis | None = None
+    instructions: int | None = None
+
+
+@dataclass(frozen=True)
+class DeviceProfile:
+    """What one inference took on an emulated chip, measured.
+
+    Attributes:
+        name: the processor, such as "cortex-m4".
+        instructions: of the whole inference.
+        code_size: bytes of code and constants, the weights included.
+        arena_size: bytes of RAM for tensors and scratch.
+        stack_size: the most bytes of stack that it used.
+
+    """
+
+    name: str
+    instructions: int
+    code_size: int
+    arena_size: int
+    stack_size: int
 
 
 @dataclass(frozen=True)
@@ -66,6 +88,7 @@ class ProfilingResults:
         energy_j: joules; no published figure tells them, so it is None.
         notes: what the reader should know of the figures.
         layers: the same for every operator.
+        device: what was measured on an emulated chip.
 
     """
 
@@ -83,6 +106,7 @@ class ProfilingResults:
     energy_j: float | None
     notes: list[str]
     layers: list[LayerProfile]
+    device: DeviceProfile | None = None
 
     @property
     def n_unsupported(self) -> int | None:
@@ -179,6 +203,14 @@ class ProfilingResults:
             ("Inference/s", "inferences_per_s"),
         ):
             lines.append((label, None if values[key] is None else show(values[key])))
+        if self.device is not None:
+            lines += [
+                ("Device", f"{self.device.name}, emulated"),
+                ("Instruction Count", show(self.device.instructions)),
+                ("Flash, Compiled Model (bytes)", show(self.device.code_size)),
+                ("RAM, Compiled Model's Arena (bytes)", show(self.device.arena_size)),
+                ("RAM, Stack (bytes)", show(self.device.stack_size)),
+            ]
         return [f"{label}: {value}" for label, value in lines if value is not None]
 
     def _layer_table(self, show: Callable[[float], str]) -> str:
@@ -192,6 +224,7 @@ class ProfilingResults:
             ("Acc Cycles", lambda layer: show(layer.acc_cycles or 0)),
             ("CPU Cycles", lambda layer: show(layer.cpu_cycles or 0)),
             ("Time (s)", lambda layer: show(layer.time_s or 0.0)),
+            ("Instructions", lambda layer: show(layer.instructions or 0)),
             ("Input Shape", lambda layer: ",".join(layer.input_shapes)),
             ("Output Shape", lambda layer: ",".join(layer.output_shapes)),
             ("Options", lambda layer: layer.options),
@@ -203,6 +236,8 @@ class ProfilingResults:
             hidden.add("Acc Cycles")
         if self.time_s is None:
             hidden |= {"CPU Cycles", "Time (s)"}
+        if self.device is None:
+            hidden.add("Instructions")
         if not self.n_unsupported:  # as the reference: the columns are there where a layer needs them
             hidden |= {"Supported?", "Error Msg"}
         shown = [(heading, cell) for heading, cell in columns if heading not in hidden]

@@ -45,13 +45,20 @@ def write_report(
 
 
 def draw(results: ProfilingResults) -> bytes:
-    """Return a PNG: what each layer takes, as a bar; time where it is known, else multiply-accumulates."""
+    """Return a PNG: what each layer takes, as a bar; instructions or time where known, else multiply-accumulates."""
     from matplotlib.figure import Figure
 
     layers = results.layers
     times = [layer.time_s for layer in layers if layer.time_s is not None]
     is_time = len(times) == len(layers) and bool(layers)
-    values = [1e3 * time for time in times] if is_time else [layer.macs / 1e3 for layer in layers]
+    values, label = [layer.macs / 1e3 for layer in layers], "Multiply-accumulates (thousands)"
+    total = f"{with_prefix(results.macs)} MACs"
+    if results.device is not None:
+        values, label = [(layer.instructions or 0) / 1e3 for layer in layers], "Instructions (thousands)"
+        total = f"{with_prefix(results.device.instructions)} instructions on {results.device.name}"
+    elif is_time:
+        values, label = [1e3 * time for time in times], "Time (ms)"
+        total = f"{with_prefix(results.time_s or 0.0)}s"
     shown = sorted(sorted(range(len(layers)), key=lambda i: -values[i])[:_MOST_BARS])
     figure = Figure(figsize=(8.0, 1.6 + 0.22 * max(1, len(shown))), layout="constrained")
     axes = figure.subplots()
@@ -61,8 +68,7 @@ def draw(results: ProfilingResults) -> bytes:
     axes.set_yticks(range(len(shown)), labels, fontsize=8, parse_math=False)
     axes.invert_yaxis()
     axes.margins(y=0.01)
-    axes.set_xlabel("Time (ms)" if is_time else "Multiply-accumulates (thousands)")
-    total = f"{with_prefix(results.time_s or 0.0)}s" if is_time else f"{with_prefix(results.macs)} MACs"
+    axes.set_xlabel(label)
     on = f" on {results.accelerator}" if results.accelerator else ""
     axes.set_title(printable(f"{results.name}{on}: {total}")[:80], parse_math=False)
     if any(layer.is_supported is False for layer in layers):
