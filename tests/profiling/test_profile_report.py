@@ -115,7 +115,7 @@ def test_json_has_every_figure(shared_dir):
             "n_unsupported",
         ),
         *("acc_cycles", "cpu_cycles", "cpu_utilization", "time_s", "ops_per_s", "macs_per_s"),
-        *("inferences_per_s", "layers"),
+        *("inferences_per_s", "layers", "device"),
     }
     for key in ("acc_cycles", "cpu_cycles"):
         assert found[key] == sum(layer[key] for layer in found["layers"])
