@@ -38,7 +38,7 @@ TARGETS: dict[str, Target] = {
         Target("cortex-m3", "cortex_m3", unicorn_model="UC_CPU_ARM_CORTEX_M3"),
         Target("cortex-m4", "cortex_m4", unicorn_model="UC_CPU_ARM_CORTEX_M4", has_dsp=True),
         Target("cortex-m7", "cortex_m7", unicorn_model="UC_CPU_ARM_CORTEX_M7", has_dsp=True),
-        Target("cortex-m33", "cortex_m33", unicorn_model="UC_CPU_ARM_CORTEX_M33", has_dsp=True),
+        Target("cortex-m33", "cortex_m33+dsp", unicorn_model="UC_CPU_ARM_CORTEX_M33", has_dsp=True),
         Target("cortex-m55", "cortex_m55+mve", has_dsp=True, has_mve=True),
     )
 }

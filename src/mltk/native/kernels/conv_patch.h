@@ -60,6 +60,38 @@ static inline void conv_gather_patch(const mltk_conv_s8_params *params, const in
   }
 }
 
+/* Where an output position's patch begins in the input. */
+typedef struct {
+  int32_t top, left;
+  uint32_t columns; /* that are left in this row of the output */
+} conv_cursor;
+
+static inline conv_cursor conv_begin(const mltk_conv_s8_params *params) {
+  const conv_cursor cursor = {-(int32_t)params->pad_top, -(int32_t)params->pad_left, params->out_w};
+  return cursor;
+}
+
+static inline void conv_next(const mltk_conv_s8_params *params, conv_cursor *cursor) {
+  cursor->left += params->stride_w;
+  if (--cursor->columns == 0) {
+    cursor->columns = params->out_w;
+    cursor->left = -(int32_t)params->pad_left;
+    cursor->top += params->stride_h;
+  }
+}
+
+/* Its rows lie in the input, each in one piece. */
+static inline int conv_is_inside(const mltk_conv_s8_params *params, conv_cursor at) {
+  const int32_t bottom = at.top + (params->kernel_h - 1) * params->dilation_h;
+  return at.left >= 0 && at.top >= 0 && at.left + params->kernel_w <= params->in_w && bottom < params->in_h &&
+         params->dilation_w == 1;
+}
+
+/* Its first cell, if that lies in the input. */
+static inline const int8_t *conv_corner(const mltk_conv_s8_params *params, const int8_t *input, conv_cursor at) {
+  return input + ((size_t)at.top * params->in_w + (size_t)at.left) * params->in_c;
+}
+
 /* The patch of an output position: in the input itself where it is one cell, else gathered into `patch`. */
 static inline const int8_t *conv_patch_at(const mltk_conv_s8_params *params, const int8_t *input, uint32_t position,
                                           int8_t *patch) {

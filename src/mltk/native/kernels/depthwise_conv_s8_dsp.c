@@ -1,16 +1,16 @@
 /* Depthwise 2-D convolution with DSP instructions, four channels at once. Weights [kernel_h][kernel_w][out_c]. */
 #include "depthwise_taps.h"
 #include "dsp.h"
+#include "finish.h"
 #include "mltk_nn.h"
 
 size_t mltk_depthwise_conv_s8_scratch_bytes(const mltk_conv_s8_params *params) {
   return depthwise_scratch_bytes(params);
 }
 
-static __attribute__((noinline)) void finish(const mltk_conv_s8_params *params, uint32_t o, int32_t sum,
-                                             int8_t *output) {
-  const dsp_range range = {params->out_zero, params->out_min, params->out_max};
-  output[o] = dsp_finish(sum, params->multipliers[o], params->shifts[o], range);
+static inline void finish(const mltk_conv_s8_params *params, uint32_t o, int32_t sum, int8_t *output) {
+  const finish_channel scale = finish_channel_of(params->multipliers, params->shifts, o, params->out_zero);
+  output[o] = finish_one(scale, params->out_zero, sum);
 }
 
 /* Channels c to c + 3 of one position, one output each. */
@@ -19,7 +19,7 @@ static void four_channels(const mltk_conv_s8_params *params, const int8_t *const
   const int32_t *bias = params->bias + c;
   const size_t out_c = params->out_c;
   int32_t sum_0 = bias[0], sum_1 = bias[1], sum_2 = bias[2], sum_3 = bias[3];
-  DSP_NO_UNROLL
+  FINISH_NO_UNROLL
   for (uint32_t left = (uint32_t)params->kernel_h * params->kernel_w; left > 0; --left, weights += out_c) {
     const uint32_t values = dsp_load(*taps++ + c), four = dsp_load(weights);
     const uint32_t even = dsp_even(values), odd = dsp_odd(values);
@@ -40,6 +40,7 @@ void mltk_depthwise_conv_s8(const mltk_conv_s8_params *params, const int8_t *inp
   const uint32_t in_c = params->in_c, depth_multiplier = (uint32_t)params->out_c / in_c;
   const int8_t **taps = (const int8_t **)scratch;
   const int8_t *zero_cell = depthwise_zero_cell(params, taps);
+  int8_t *const begin = output;
   for (uint32_t batch = 0; batch < params->batches; ++batch) {
     for (uint32_t position = 0; position < n_positions; ++position) {
       depthwise_point_taps(params, input, zero_cell, position, taps);
@@ -56,4 +57,5 @@ void mltk_depthwise_conv_s8(const mltk_conv_s8_params *params, const int8_t *inp
     }
     input += (size_t)params->in_h * params->in_w * in_c;
   }
+  finish_activation(begin, (size_t)(output - begin), params->out_min, params->out_max);
 }

@@ -1,6 +1,7 @@
 /* Fully connected layer with DSP instructions, four channels at once. Weights are words of four int8:
  * [out_c / 4][in_c / 4][4 channels], filled up with zeros. */
 #include "dsp.h"
+#include "finish.h"
 #include "mltk_nn.h"
 
 enum { CHANNELS = 4 };
@@ -21,7 +22,8 @@ static void add_four(uint32_t four, const uint32_t *weights, int32_t *sums) {
 }
 
 void mltk_fully_connected_s8(const mltk_fully_connected_s8_params *params, const int8_t *input, int8_t *output) {
-  const dsp_range range = {params->out_zero, params->out_min, params->out_max};
+  const int32_t zero = params->out_zero;
+  int8_t *const begin = output;
   for (uint32_t row = params->rows; row > 0; --row) {
     const uint32_t *weights = (const uint32_t *)params->weights;
     for (uint32_t o = 0; o < params->out_c; o += CHANNELS) {
@@ -35,9 +37,11 @@ void mltk_fully_connected_s8(const mltk_fully_connected_s8_params *params, const
         weights += CHANNELS;
       }
       for (uint32_t c = 0; c < CHANNELS && o + c < params->out_c; ++c) {
-        *output++ = dsp_finish(sums[c] + params->bias[o + c], params->multipliers[o + c], params->shifts[o + c], range);
+        const finish_channel scale = finish_channel_of(params->multipliers, params->shifts, o + c, zero);
+        *output++ = finish_one(scale, zero, sums[c] + params->bias[o + c]);
       }
     }
     input += params->in_c;
   }
+  finish_activation(begin, (size_t)(output - begin), params->out_min, params->out_max);
 }

@@ -53,20 +53,23 @@ def lower_depthwise_conv(lowering: Lowering, layer: TfliteLayer) -> None:
     in_c = batched(source, "input")[3]
     need(one == 1 and out_c % in_c == 0, "its weights do not fit its input's channels")
     need(batched(output, "output")[3] == out_c, "its weights do not fit its output's channels")
-    values = lowering.constant(weights, "weights")
+    values = lowering.constant(weights, "weights").reshape(-1, out_c)
+    # Of one input channel it is a plain convolution, which has fewer instructions for each product.
+    is_plain = in_c == 1
     params: Constants = {
-        "weights": values.reshape(-1),
+        "weights": (values.T if is_plain else values).reshape(-1),
         "bias": folded_bias(
             lowering,
             _bias(layer),
-            values.reshape(-1, out_c).sum(axis=0, dtype=np.int64),
+            values.sum(axis=0, dtype=np.int64),
             source.zero_point,
             kernel_h * kernel_w,
         ),
         **_factors(source, weights, output, out_c, axis=3),
         **geometry(layer, source, output, kernel_h, kernel_w),
     }
-    lowering.add(layer, "mltk_depthwise_conv_s8", params, [source], [output])
+    kernel = "mltk_conv_s8" if is_plain else "mltk_depthwise_conv_s8"
+    lowering.add(layer, kernel, params, [source], [output])
 
 
 def lower_fully_connected(lowering: Lowering, layer: TfliteLayer) -> None:

@@ -53,24 +53,56 @@ def _pack_words(n_channels: int) -> Callable[[Constants], Constants]:
     """
 
     def pack(params: Constants) -> Constants:
-        out_c = _count(params["out_c"])
-        weights = np.asarray(params["weights"], np.int8).reshape(out_c, -1)
-        terms = weights.shape[1]
-        padded: npt.NDArray[Any] = np.zeros(
-            (-(-out_c // n_channels) * n_channels, -(-terms // 4) * 4), np.int8
-        )
-        padded[:out_c, :terms] = weights
-        words = padded.view("<u4").reshape(len(padded) // n_channels, n_channels, -1).swapaxes(1, 2)
-        return {**params, "weights": np.ascontiguousarray(words, np.uint32).reshape(-1)}
+        weights = np.asarray(params["weights"], np.int8).reshape(_count(params["out_c"]), -1)
+        words = _padded(weights, n_channels, 4).view("<u4")
+        words = words.reshape(len(words) // n_channels, n_channels, -1).swapaxes(1, 2)
+        return {
+            **params,
+            "weights": np.ascontiguousarray(words, np.uint32).reshape(-1),
+            "shifts": _packed_shifts(params, weights.shape[1]),
+        }
 
     return pack
+
+
+def _padded(weights: npt.NDArray[np.int8], n_channels: int, n_terms: int) -> npt.NDArray[np.int8]:
+    """Fill weights [out_c][terms] up with zeros to whole groups of channels and terms."""
+    out_c, terms = weights.shape
+    padded = np.zeros((-(-out_c // n_channels) * n_channels, -(-terms // n_terms) * n_terms), np.int8)
+    padded[:out_c, :terms] = weights
+    return padded
+
+
+def _pack_depthwise(params: Constants) -> Constants:
+    return {
+        **params,
+        "shifts": _packed_shifts(params, _count(params["kernel_h"]) * _count(params["kernel_w"])),
+    }
+
+
+def _packed_shifts(params: Constants, n_terms: int) -> npt.NDArray[np.int8]:
+    """Return the shifts as `native/kernels/finish.h` wants them: it has a fast way for those of 1 to 22 to the right.
+
+    Args:
+        params: of the kernel.
+        n_terms: products in one of its sums.
+
+    """
+    shifts = np.asarray(params["shifts"], np.int64)
+    # A product is at most 128 * 128.
+    largest = np.abs(np.asarray(params["bias"], np.int64)) + n_terms * 2**14
+    is_fast = (shifts >= -_MOST_RIGHT) & (shifts < 0) & (largest < 2**30)
+    return np.where(is_fast, -shifts, shifts + _SLOW).astype(np.int8)
 
 
 def _count(value: Any) -> int:
     return int(value)
 
 
+_MOST_RIGHT, _SLOW = 22, -64
+
 _PACK: dict[tuple[str, str], Callable[[Constants], Constants]] = {
     ("mltk_conv_s8", "dsp"): _pack_words(2),
+    ("mltk_depthwise_conv_s8", "dsp"): _pack_depthwise,
     ("mltk_fully_connected_s8", "dsp"): _pack_words(4),
 }
