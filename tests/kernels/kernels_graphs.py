@@ -24,7 +24,19 @@ from kernels_cases import (
 
 UINT8 = 3
 ADD, AVERAGE_POOL, CONCATENATION, DEQUANTIZE, LOGISTIC, MAX_POOL, MUL = 0, 1, 2, 6, 14, 17, 18
-RELU, RELU6, RESHAPE, TANH, PAD, TRANSPOSE, MEAN, SUB, SQUEEZE, LSTM = 19, 21, 22, 28, 34, 39, 40, 41, 43, 44
+RELU, RELU6, RESHAPE, SOFTMAX, TANH, PAD, TRANSPOSE, MEAN, SUB, SQUEEZE, LSTM = (
+    19,
+    21,
+    22,
+    25,
+    28,
+    34,
+    39,
+    40,
+    41,
+    43,
+    44,
+)
 STRIDED_SLICE, SPLIT, PADV2, EXPAND_DIMS, RSQRT, PACK = 45, 49, 60, 70, 76, 83
 SQUARED_DIFFERENCE, SPLIT_V, QUANTIZE = 99, 102, 114
 Draw = Callable[..., Any]
@@ -240,7 +252,7 @@ def softmaxes(draw: Draw) -> bytes:
         build.tensor(shape, scale=1 / 256, zero_point=-128),
     )
     beta = draw(st.sampled_from([1.0, 0.5, 2.0, 0.01]))
-    build.operator(25, [source], [output], schema.SoftmaxOptionsT(beta=beta), version=2)
+    build.operator(SOFTMAX, [source], [output], schema.SoftmaxOptionsT(beta=beta), version=2)
     return build.pack([source], [output])
 
 

@@ -15,6 +15,7 @@ from mltk.tflite.model import TfliteModel
 from mltk.tflite.plan.fixed_point import activation_range, quantize_multiplier
 from mltk.tflite.plan.steps import Constants, Step
 
+COMPILED_TYPES = ("int8", "uint8", "int16", "int32", "float32")
 MOST_SIZE = 2**16 - 1
 # No kernel's inner sum can leave 32 bits below this many terms of at most 128 * 128 each.
 MOST_TERMS = 2**16
@@ -50,7 +51,15 @@ class Lowering:
         outputs: list[TfliteTensor | int],
         in_place: bool = False,
     ) -> None:
-        """Add one call."""
+        """Add one call.
+
+        Raises:
+            UnsupportedError: a tensor has a type that is not compiled.
+
+        """
+        for tensor in (*inputs, *outputs):
+            if not isinstance(tensor, int):
+                compiled_type(tensor)
         self.steps.append(Step(kernel, params, _numbers(inputs), _numbers(outputs), layer.index, in_place))
 
     def temporary(self, n_bytes: int) -> int:
@@ -60,7 +69,13 @@ class Lowering:
         return number
 
     def alias(self, output: TfliteTensor, source: TfliteTensor) -> None:
-        """Say that `output` is `source`: same bytes, another shape."""
+        """Say that `output` is `source`: same bytes, another shape.
+
+        Raises:
+            UnsupportedError: they have a type that is not compiled.
+
+        """
+        compiled_type(output)
         self.aliases[output.index] = source.index
 
     def constant(self, tensor: TfliteTensor | None, what: str) -> npt.NDArray[Any]:
@@ -87,6 +102,11 @@ def need(condition: bool, reason: str) -> None:
     """Refuse the operator unless the condition holds."""
     if not condition:
         raise UnsupportedError(reason)
+
+
+def compiled_type(tensor: TfliteTensor) -> None:
+    """Refuse a tensor whose type the compiled C does not know."""
+    need(tensor.type_name in COMPILED_TYPES, f"one of its tensors is {tensor.type_name}")
 
 
 def tensor_at(layer: TfliteLayer, place: int) -> TfliteTensor:

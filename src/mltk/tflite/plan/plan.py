@@ -17,7 +17,7 @@ from mltk.tflite.plan.lookup import (
     lower_rsqrt,
     lower_tanh,
 )
-from mltk.tflite.plan.lowering import Lower, Lowering, UnsupportedError, need
+from mltk.tflite.plan.lowering import COMPILED_TYPES, Lower, Lowering, UnsupportedError, need
 from mltk.tflite.plan.pooling import lower_average_pool, lower_max_pool, lower_mean
 from mltk.tflite.plan.quantization import lower_dequantize, lower_quantize
 from mltk.tflite.plan.recurrent import lower_lstm
@@ -68,6 +68,7 @@ LOWERINGS: dict[str, Lower] = {
     "softmax": lower_softmax,
 }
 MOST_TENSOR_BYTES = 2**26
+MOST_ARENA_BYTES = 2**30
 _MOST_OUTPUTS = 64
 
 ScratchBytes = Callable[[Step], int]
@@ -94,7 +95,28 @@ def make_plan(model: TfliteModel, scratch_bytes: ScratchBytes) -> Plan:
             problems.append(f"layer {layer.index} ({layer.name}): {error}")
     if problems:
         raise TfliteError(printable(f"{model.source} can not be compiled: {'; '.join(problems)}"))
+    _check_ends(model)
     return _place(model, lowering, scratch_bytes)
+
+
+def _check_ends(model: TfliteModel) -> None:
+    """Check the graph's inputs and outputs, which need not belong to any operator."""
+    for kind, tensors in (("input", model.inputs), ("output", model.outputs)):
+        for tensor in tensors:
+            if (
+                tensor.type_name not in COMPILED_TYPES
+                or not 1 <= tensor.size * tensor.dtype.itemsize <= MOST_TENSOR_BYTES
+            ):
+                reason = f"is {tensor.type_name} {list(tensor.shape)}"
+            elif tensor.is_variable or model.constant(tensor) is not None:
+                reason = "is not computed"
+            else:
+                continue
+            raise TfliteError(
+                printable(f"{model.source} can not be compiled: its {kind} {tensor.name} {reason}")
+            )
+    if not (model.inputs and model.outputs):
+        raise TfliteError(f"{model.source} can not be compiled: it has no input or no output")
 
 
 def _lower(lowering: Lowering, layer: TfliteLayer) -> None:
@@ -153,6 +175,11 @@ def _place(model: TfliteModel, lowering: Lowering, scratch_bytes: ScratchBytes) 
     scratch = {number: n_bytes for number, step in enumerate(steps) if (n_bytes := scratch_bytes(step))}
     blocks |= {-1 - number: Block(n_bytes, number, number) for number, n_bytes in scratch.items()}
     offsets, total = place(blocks)
+    if total > MOST_ARENA_BYTES:
+        raise TfliteError(
+            f"{model.source} can not be compiled: its tensors take {total:,} bytes, "
+            f"more than the {MOST_ARENA_BYTES:,} that are allowed"
+        )
     placed = {
         tensor: offsets[home(tensor)] for tensor in {*lives, *lowering.aliases} if home(tensor) in offsets
     }
