@@ -32,20 +32,26 @@ class MicroInterpreter:
     Args:
         data: the .tflite file's bytes.
         arena_bytes: the tensor arena's size; as large as it has to be where it is None.
+        keep_every_tensor: keep what is computed on the way to the outputs, for `tensor`; takes memory, and
+            `arena_bytes_used` is not told.
 
     Raises:
         TfliteError: tflite-micro is not installed, or it refuses the model (an operator that it lacks).
 
     """
 
-    def __init__(self, data: bytes, arena_bytes: int | None = None) -> None:
+    def __init__(self, data: bytes, arena_bytes: int | None = None, keep_every_tensor: bool = False) -> None:
         runtime = _load_runtime()
+        kinds = runtime.InterpreterConfig
+        kind = kinds.kPreserveAllTensors if keep_every_tensor else kinds.kAllocationRecording
         self._data = data  # the interpreter keeps a pointer into it
         size = arena_bytes or _FIRST_ARENA_BYTES
         while True:
             with quiet_native() as printed:
                 try:
-                    self._interpreter: Any = runtime.Interpreter.from_bytes(data, arena_size=size)
+                    self._interpreter: Any = runtime.Interpreter.from_bytes(
+                        data, arena_size=size, intrepreter_config=kind
+                    )
                     break
                 except RuntimeError as error:
                     failure = error
@@ -78,6 +84,10 @@ class MicroInterpreter:
     def output(self, index: int) -> npt.NDArray[Any]:
         """Return a copy of an output."""
         return np.array(self._call("get_output", index))
+
+    def tensor(self, index: int) -> npt.NDArray[Any]:
+        """Return a copy of a tensor's values after `invoke`; needs `keep_every_tensor`."""
+        return np.array(self._call("GetTensor", index, 0)["tensor_data"])
 
     def arena_bytes_used(self) -> int:
         """Return how many bytes of the tensor arena the model takes."""
