@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from mltk.firmware.boards import Board
 from mltk.firmware.devices import attach
 from mltk.firmware.elf import flash_bytes, static_bytes
 from mltk.firmware.emulator import Emulator, Span
