@@ -14,7 +14,7 @@ import typer
 
 from mltk.utils.errors import MltkError
 
-# Command name -> module. The function has the command's name with '-' as '_'.
+# Command name -> module. The function has the command's name with '-' as '_'; a module with COMMANDS has sub-commands.
 COMMANDS = {
     "synthesize": "mltk.cli.synthesize",
     "train": "mltk.cli.train",
@@ -23,6 +23,7 @@ COMMANDS = {
     "summarize": "mltk.cli.summarize",
     "profile": "mltk.cli.profile",
     "compile": "mltk.cli.compile",
+    "speech_commands": "mltk.cli.speech_commands",
     "firmware": "mltk.cli.firmware",
     "run": "mltk.cli.run",
     "update_params": "mltk.cli.update_params",
@@ -63,9 +64,20 @@ def make_app() -> typer.Typer:
     app.callback()(_options)
     for name, module in COMMANDS.items():
         loaded = importlib.import_module(module)
+        if hasattr(loaded, "COMMANDS"):
+            app.add_typer(_group(loaded), name=name)
+            continue
         settings = getattr(loaded, "CONTEXT_SETTINGS", None)
         app.command(name, context_settings=settings)(_told_when_stopped(getattr(loaded, name)))
     return app
+
+
+def _group(module: Any) -> typer.Typer:
+    """Return the commands of a module that has several."""
+    group = typer.Typer(help=module.HELP, no_args_is_help=True)
+    for name, command in module.COMMANDS.items():
+        group.command(name)(_told_when_stopped(command))
+    return group
 
 
 def _told_when_stopped(command: Callable[..., None]) -> Callable[..., None]:

@@ -166,19 +166,19 @@ class StateSaver(keras.callbacks.Callback):  # type: ignore[misc]
             return
         self.history = {name: list(values) for name, values in self.resumed.history.items()}
         self.model.optimizer.build(self.model.trainable_variables)
-        _assign(_variables(self.model), self.resumed.arrays, self.path)
+        assign_variables(self.model, self.resumed.arrays, self.path)
         _restore_counters(self.others, self.resumed.counters)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Write the state."""
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(float(value))
-        arrays = {name: np.asarray(variable) for name, variable in _variables(self.model).items()}
+        arrays = {name: np.asarray(variable) for name, variable in variables_of(self.model).items()}
         counters = [_counters(callback) for callback in self.others]
         TrainingState(epoch, self.history, counters, arrays, self.run).save(self.path)
 
 
-def _variables(keras_model: Any) -> dict[str, Any]:
+def variables_of(keras_model: Any) -> dict[str, Any]:
     """Return all variables that training changes; those of the model include the random state of its dropout
     layers.
     """
@@ -192,7 +192,14 @@ def _model_variables(keras_model: Any) -> list[Any]:
     return [variable for variable in keras_model.variables if id(variable) not in of_metrics]
 
 
-def _assign(variables: dict[str, Any], arrays: dict[str, NDArray[Any]], path: Path) -> None:
+def assign_variables(keras_model: Any, arrays: dict[str, NDArray[Any]], path: Path) -> None:
+    """Bring a model and its optimizer, which is built, to a state; `path` is what an error names.
+
+    Raises:
+        TrainingError: the state is of another model.
+
+    """
+    variables = variables_of(keras_model)
     fits = variables.keys() == arrays.keys() and all(
         tuple(variables[name].shape) == arrays[name].shape for name in variables
     )

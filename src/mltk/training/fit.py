@@ -162,7 +162,9 @@ def _extra_arguments(model: Any) -> dict[str, Any]:
 def _callbacks(model: Any, plan: FitPlan, validation: Samples | None) -> list[Any]:
     """Return the callbacks that the specification asks for."""
     callbacks: list[Any] = []
-    if model.tensorboard is None:
+    if any(isinstance(callback, TensorBoardScalars) for callback in model.train_callbacks):
+        pass  # the specification writes its own scalars, elsewhere or by another count
+    elif model.tensorboard is None:
         callbacks.append(TensorBoardScalars(plan.folder / "tensorboard"))
     else:
         settings = {"log_dir": str(plan.folder / "tensorboard"), **model.tensorboard}

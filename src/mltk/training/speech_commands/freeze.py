@@ -1,0 +1,194 @@
+"""`mltk speech_commands freeze` and `convert`: from a checkpoint to an archive, and from that to a .tflite."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mltk.evaluation.samples import Samples, collect
+from mltk.evaluation.stored import without_keras_warnings
+from mltk.models.archive import ARCHIVE_SUFFIX, ModelArchive, archive_stem
+from mltk.models.checks import check_name
+from mltk.tflite.convert_quiet import load_tensorflow
+from mltk.tflite.model import TfliteModel
+from mltk.training.quantize import Converted, convert_with_parameters
+from mltk.training.speech_commands.checkpoints import Checkpoint
+from mltk.training.speech_commands.data import find_parts, fixed_feed
+from mltk.training.speech_commands.model import build_model, core_of, make_specification
+from mltk.training.speech_commands.settings import (
+    FEATURE_RANGES,
+    DataSettings,
+    FeatureSettings,
+    ModelSettings,
+)
+from mltk.training.speech_commands.train import spread, told_flags
+from mltk.utils.errors import TrainingError
+from mltk.utils.files import write_bytes
+from mltk.utils.logging import get_mltk_logger
+
+_TFLITE = ".tflite"
+_FLOAT32 = ".float32.tflite"
+
+
+def freeze(
+    start_checkpoint: str,
+    output_file: str | os.PathLike[str],
+    flags: Mapping[str, Any] | None = None,
+    data_dir: str | None = None,
+) -> Path:
+    """Turn a checkpoint into a model: the float one and its .tflite, int8 if it was trained with --quantize.
+
+    Args:
+        start_checkpoint: the checkpoint.
+        output_file: an archive (.mltk.zip) or a .tflite; with any other suffix, such as .pb, the archive of that name.
+        flags: what else was said, as for `check_flags`.
+        data_dir: take clips of this folder to measure the tensors' ranges on, where the training's samples are not beside
+            the checkpoint any more.
+
+    Returns:
+        The file that was written.
+
+    Raises:
+        TrainingError: there is no such checkpoint, the flags are others than it was trained with, or it can not be
+            converted.
+        DatasetError: the folder can not be used.
+
+    """
+    checkpoint = Checkpoint.load(start_checkpoint)
+    check_flags(checkpoint.model, flags or {})
+    output = _output_path(Path(output_file))
+    load_tensorflow()
+    settings = checkpoint.model
+    keras_model = build_model(settings, checkpoint.optimizer)
+    checkpoint.put_into(keras_model)
+    name = check_name("--output_file without its suffix", archive_stem(output).removesuffix(_TFLITE))
+    model = make_specification(settings, name)
+    model.version = 1
+    samples = _representative(checkpoint, data_dir) if settings.features.quantize else None
+    batches = None if samples is None else [_real(samples.x, settings.features)]
+    converted = convert_with_parameters(model, core_of(keras_model, settings), batches)
+    if output.name.endswith(_TFLITE):
+        return write_bytes(output, converted.tflite)
+    ModelArchive.create(output, _members(keras_model, name, converted))
+    get_mltk_logger().info("Saved the frozen model to %s", output)
+    return output
+
+
+def convert(
+    graph_def_file: str | os.PathLike[str],
+    output_file: str | os.PathLike[str],
+    inference_type: str | None = None,
+    input_shapes: str | None = None,
+) -> Path:
+    """Take the .tflite out of a frozen model, as `toco` made one of a frozen graph.
+
+    Args:
+        graph_def_file: what `freeze` wrote; the name that it was told will do too, .pb for example.
+        output_file: the .tflite to write.
+        inference_type: "FLOAT", or one that begins with "QUANTIZED" or is "INT8"; None: as the model was trained.
+        input_shapes: such as "1,49,40,1"; None: as it is.
+
+    Raises:
+        TrainingError: the model has no such .tflite, or another shape.
+        ArchiveError: the archive is missing or damaged.
+
+    """
+    archive = ModelArchive(_output_path(Path(graph_def_file)))
+    data = archive.tflite_bytes()
+    is_quantized = TfliteModel(data).inputs[0].type_name == "int8"
+    wants_quantized = (
+        is_quantized if inference_type is None else inference_type.upper() not in ("FLOAT", "FLOAT32")
+    )
+    if wants_quantized and not is_quantized:
+        raise TrainingError(
+            f"{archive.path} is a float model, --inference_type={inference_type} needs one that was trained and frozen with "
+            "--quantize=1"
+        )
+    if is_quantized and not wants_quantized:
+        data = archive.read(f"{archive.name}{_FLOAT32}")
+    _check_shape(TfliteModel(data), input_shapes)
+    return write_bytes(output_file, data)
+
+
+def check_flags(model: ModelSettings, flags: Mapping[str, Any]) -> None:
+    """Hold that what a user says of a checkpoint is so.
+
+    Args:
+        model: what it was trained with.
+        flags: name -> value; None: not said.
+
+    Raises:
+        TrainingError: a flag says something else.
+
+    """
+    try:
+        said = {name: value for name, value in flags.items() if value is not None}
+        own = {name: said.pop(name) for name in ("wanted_words", "model_architecture") if name in said}
+        told = replace(model, features=replace(model.features, **said), **own)
+    except TypeError as error:
+        raise TrainingError(f"A flag is unknown: {error}") from error
+    if told != model:
+        raise TrainingError(
+            f"The checkpoint was trained with other flags: give the same or none ({told_flags(model)})"
+        )
+
+
+def _output_path(path: Path) -> Path:
+    if path.name.endswith((ARCHIVE_SUFFIX, _TFLITE)):
+        return path
+    # A frozen graph of TensorFlow 1 is what nothing reads any more.
+    return path.with_name(path.stem + ARCHIVE_SUFFIX)
+
+
+def _representative(checkpoint: Checkpoint, data_dir: str | None) -> Samples:
+    model = checkpoint.model
+    if data_dir is not None:
+        parts = find_parts(model.classes, DataSettings(data_dir=data_dir))
+        clips = parts.clips["validation"] or parts.clips["training"]
+        with fixed_feed(parts, clips[:1000], model.features) as feed:
+            return spread(collect(feed))
+    samples = checkpoint.representative()
+    if samples is None or samples.x.shape[1:] != (*model.features.shape, 1):
+        raise TrainingError(
+            f"The samples to measure ranges on are not beside {checkpoint.path} any more: give clips with --data_dir"
+        )
+    return samples
+
+
+def _real(x: NDArray[Any], features: FeatureSettings) -> NDArray[np.float32]:
+    """Return what int8 features stand for, so that the converter finds their scale and zero point for the input.
+
+    A .tflite's input is quantized by the lowest and highest value that is seen; they are made the range's ends.
+    """
+    from mltk.tflite.convert import exact_int8_range
+
+    low, _ = FEATURE_RANGES[features.preprocess]
+    return ((exact_int8_range(x).astype(np.float64) + 128) * features.scale + low).astype(np.float32)
+
+
+def _members(keras_model: Any, name: str, converted: Converted) -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory(prefix="mltk-freeze-") as folder:
+        path = Path(folder) / f"{name}.keras"
+        with without_keras_warnings():
+            keras_model.save(path, include_optimizer=False)
+        members = {path.name: path.read_bytes()}
+    members[f"{name}{_TFLITE}"] = converted.tflite
+    members[f"{name}{_TFLITE}.summary.txt"] = (TfliteModel(converted.tflite).summary() + "\n").encode()
+    if converted.float32 is not None:
+        members[f"{name}{_FLOAT32}"] = converted.float32
+    return members
+
+
+def _check_shape(model: TfliteModel, input_shapes: str | None) -> None:
+    if input_shapes is None:
+        return
+    shape = ",".join(map(str, model.inputs[0].shape))
+    if input_shapes.replace(" ", "") != shape:
+        raise TrainingError(
+            f"--input_shapes is {input_shapes}, the model takes {shape}: give that, or leave it out"
+        )
