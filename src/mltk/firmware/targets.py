@@ -15,6 +15,7 @@ class Target:
         cpu: what clang is told with -mcpu; zig's spelling.
         float_abi: "eabi" (floats in integer registers) or "eabihf".
         unicorn_model: the name of unicorn's constant of this processor; "" where it has none.
+        has_thumb2: it has the 32-bit instructions of Armv7-M.
         has_dsp: it has the DSP instructions (two 16-bit products at once).
         has_mve: it has the vector unit of Armv8.1-M.
 
@@ -24,6 +25,7 @@ class Target:
     cpu: str
     float_abi: str = "eabi"
     unicorn_model: str = ""
+    has_thumb2: bool = True
     has_dsp: bool = False
     has_mve: bool = False
 
@@ -32,9 +34,9 @@ HOST = "host"
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
-        Target("cortex-m0", "cortex_m0", unicorn_model="UC_CPU_ARM_CORTEX_M0"),
+        Target("cortex-m0", "cortex_m0", unicorn_model="UC_CPU_ARM_CORTEX_M0", has_thumb2=False),
         # unicorn's M0 has the same instructions
-        Target("cortex-m0plus", "cortex_m0plus", unicorn_model="UC_CPU_ARM_CORTEX_M0"),
+        Target("cortex-m0plus", "cortex_m0plus", unicorn_model="UC_CPU_ARM_CORTEX_M0", has_thumb2=False),
         Target("cortex-m3", "cortex_m3", unicorn_model="UC_CPU_ARM_CORTEX_M3"),
         Target("cortex-m4", "cortex_m4", unicorn_model="UC_CPU_ARM_CORTEX_M4", has_dsp=True),
         Target("cortex-m7", "cortex_m7", unicorn_model="UC_CPU_ARM_CORTEX_M7", has_dsp=True),

@@ -16,14 +16,6 @@
 #define DSP_CLAMP_8(value) ((int32_t)__builtin_arm_ssat(value, 8))
 #endif
 
-/* Four int8 from any address. */
-static inline uint32_t dsp_load(const void *address) {
-  uint32_t word;
-  /* One LDR: these processors load from any address. A builtin, because a bare chip has no string.h. */
-  __builtin_memcpy(&word, address, sizeof word);
-  return word;
-}
-
 /* Of four int8: 0 and 2 as two int16. */
 static inline uint32_t dsp_even(uint32_t four) { return (uint32_t)__sxtb16((int8x4_t)four); }
 

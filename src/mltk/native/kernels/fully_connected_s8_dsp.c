@@ -1,8 +1,8 @@
 /* Fully connected layer with DSP instructions, four channels at once. Weights are words of four int8:
  * [out_c / 4][in_c / 4][4 channels], filled up with zeros. */
 #include "dsp.h"
-#include "finish.h"
 #include "mltk_nn.h"
+#include "thumb2.h"
 
 enum { CHANNELS = 4 };
 
@@ -30,7 +30,7 @@ void mltk_fully_connected_s8(const mltk_fully_connected_s8_params *params, const
       int32_t sums[CHANNELS] = {0, 0, 0, 0};
       const int8_t *next = input;
       for (uint32_t left = params->in_c / 4u; left > 0; --left, next += 4, weights += CHANNELS) {
-        add_four(dsp_load(next), weights, sums);
+        add_four(load_four(next), weights, sums);
       }
       if (params->in_c % 4u) {
         add_four(load_last(next, params->in_c % 4u), weights, sums);

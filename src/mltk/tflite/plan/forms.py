@@ -17,6 +17,10 @@ class Processor(Protocol):
     """What a form is chosen by (`mltk.firmware.targets.Target`)."""
 
     @property
+    def has_thumb2(self) -> bool:
+        """It has the 32-bit instructions of Armv7-M: long products, loads from any address, saturation."""
+
+    @property
     def has_dsp(self) -> bool:
         """It multiplies pairs of int16."""
 
@@ -27,11 +31,11 @@ class Processor(Protocol):
 
 def form_for(kernel: str, target: Processor | None) -> str:
     """Return the fastest form of a kernel that a processor can run."""
-    forms = KERNELS[kernel].forms
-    if target is not None and target.has_mve and "mve" in forms:
-        return "mve"
-    if target is not None and target.has_dsp and "dsp" in forms:
-        return "dsp"
+    if target is not None:
+        able = {"mve": target.has_mve, "dsp": target.has_dsp, "thumb2": target.has_thumb2}
+        for form, is_able in able.items():
+            if is_able and form in KERNELS[kernel].forms:
+                return form
     return PLAIN
 
 
@@ -65,6 +69,25 @@ def _pack_words(n_channels: int) -> Callable[[Constants], Constants]:
     return pack
 
 
+def _pack_bytes(n_channels: int, n_terms: int) -> Callable[[Constants], Constants]:
+    """Return a function: weights [out_c][terms] -> [out_c / n_channels][terms][n_channels] int8.
+
+    Zeros fill up channels to a multiple of n_channels and terms to one of n_terms.
+    """
+
+    def pack(params: Constants) -> Constants:
+        weights = np.asarray(params["weights"], np.int8).reshape(_count(params["out_c"]), -1)
+        padded = _padded(weights, n_channels, n_terms)
+        blocks = padded.reshape(len(padded) // n_channels, n_channels, -1).swapaxes(1, 2)
+        return {
+            **params,
+            "weights": np.ascontiguousarray(blocks).reshape(-1),
+            "shifts": _packed_shifts(params, weights.shape[1]),
+        }
+
+    return pack
+
+
 def _padded(weights: npt.NDArray[np.int8], n_channels: int, n_terms: int) -> npt.NDArray[np.int8]:
     """Fill weights [out_c][terms] up with zeros to whole groups of channels and terms."""
     out_c, terms = weights.shape
@@ -81,7 +104,7 @@ def _pack_depthwise(params: Constants) -> Constants:
 
 
 def _packed_shifts(params: Constants, n_terms: int) -> npt.NDArray[np.int8]:
-    """Return the shifts as `native/kernels/finish.h` wants them: it has a fast way for those of 1 to 22 to the right.
+    """Return the shifts as `native/kernels/thumb2.h` wants them: it has a fast way for those of 1 to 22 to the right.
 
     Args:
         params: of the kernel.
@@ -102,7 +125,10 @@ def _count(value: Any) -> int:
 _MOST_RIGHT, _SLOW = 22, -64
 
 _PACK: dict[tuple[str, str], Callable[[Constants], Constants]] = {
+    ("mltk_conv_s8", "thumb2"): _pack_bytes(4, 4),
     ("mltk_conv_s8", "dsp"): _pack_words(2),
+    ("mltk_depthwise_conv_s8", "thumb2"): _pack_depthwise,
     ("mltk_depthwise_conv_s8", "dsp"): _pack_depthwise,
+    ("mltk_fully_connected_s8", "thumb2"): _pack_bytes(4, 1),
     ("mltk_fully_connected_s8", "dsp"): _pack_words(4),
 }

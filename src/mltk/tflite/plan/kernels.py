@@ -154,14 +154,20 @@ _ALL = (
         "dequantize_s8_f32.c",
         (("scale", "float"), ("count", "uint32_t"), ("in_zero", "int8_t")),
     ),
-    Kernel("mltk_conv_s8", "conv_s8.c", _CONV, has_scratch=True, forms={"dsp": "conv_s8_dsp.c"}),
+    Kernel(
+        "mltk_conv_s8",
+        "conv_s8.c",
+        _CONV,
+        has_scratch=True,
+        forms={"thumb2": "conv_s8_thumb2.c", "dsp": "conv_s8_dsp.c"},
+    ),
     Kernel(
         "mltk_depthwise_conv_s8",
         "depthwise_conv_s8.c",
         _CONV,
         has_scratch=True,
         struct="mltk_conv_s8_params",
-        forms={"dsp": "depthwise_conv_s8_dsp.c"},
+        forms={"thumb2": "depthwise_conv_s8_thumb2.c", "dsp": "depthwise_conv_s8_dsp.c"},
     ),
     Kernel(
         "mltk_fully_connected_s8",
@@ -171,7 +177,7 @@ _ALL = (
             *((name, "uint32_t") for name in ("rows", "in_c", "out_c")),
             *((name, "int8_t") for name in ("out_zero", "out_min", "out_max")),
         ),
-        forms={"dsp": "fully_connected_s8_dsp.c"},
+        forms={"thumb2": "fully_connected_s8_thumb2.c", "dsp": "fully_connected_s8_dsp.c"},
     ),
     Kernel(
         "mltk_softmax_s8",

@@ -1,13 +1,17 @@
-/* From a channel's sums to its int8 outputs in few instructions, for processors with a long multiplication and SSAT
- * (Armv7-M and up). Results are those of mltk_requantize and a clamp.
+/* What the forms for Armv7-M and up share: loads from any address, and the way from a channel's sums to its int8
+ * outputs in few instructions (a long multiplication and SSAT). Results are those of mltk_requantize and a clamp.
  *
  * A form that includes this wants the shifts as forms.py packs them: 1 to 22 where every step below stays within 32
  * bits
  * (|sum| < 2^30), which is a shift to the right; else FINISH_SLOW + the shift to the left, a negative number. */
-#ifndef MLTK_FINISH_H_
-#define MLTK_FINISH_H_
+#ifndef MLTK_THUMB2_H_
+#define MLTK_THUMB2_H_
 
 #include <arm_acle.h>
+
+#if !defined(__ARM_FEATURE_SAT)
+#error "this model was compiled by mltk for Cortex-M3 and up: compile it for another --target"
+#endif
 
 #include "fixed_point.h"
 #include "mltk_nn.h"
@@ -16,10 +20,18 @@ enum { FINISH_SLOW = -64 };
 
 /* For short loops that run often: unrolling costs more than it saves. */
 #if defined(__clang__)
-#define FINISH_NO_UNROLL _Pragma("clang loop unroll(disable)")
+#define NO_UNROLL _Pragma("clang loop unroll(disable)")
 #else
-#define FINISH_NO_UNROLL
+#define NO_UNROLL
 #endif
+
+/* Four int8 from any address: one LDR, as these processors load from any. A builtin, because a bare chip has no
+ * string.h. */
+static inline uint32_t load_four(const int8_t *values) {
+  uint32_t four;
+  __builtin_memcpy(&four, values, sizeof four);
+  return four;
+}
 
 /* How one channel is scaled. */
 typedef struct {
@@ -69,8 +81,8 @@ static inline int8_t finish_one(finish_channel scale, int32_t zero, int32_t sum)
 /* The fused activation, over all outputs at once: most leave the whole range of int8 and need nothing. */
 static inline void finish_activation(int8_t *output, size_t count, int32_t lowest, int32_t highest) {
   if (lowest == INT8_MIN && highest == INT8_MAX) return;
-  FINISH_NO_UNROLL
+  NO_UNROLL
   for (; count > 0; --count, ++output) *output = mltk_clamp_s8(*output, lowest, highest);
 }
 
-#endif /* MLTK_FINISH_H_ */
+#endif /* MLTK_THUMB2_H_ */
