@@ -6,6 +6,7 @@ that run in Python; what is specific to the board is a driver, a linker script a
 
 import os
 import re
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,19 +123,9 @@ def make_firmware(
     files |= _stage("frontend") | _stage("detector") | _program(board)
     files["app/kws_settings.h"] = settings_header(detector, tables, _SCORE_OFFSETS[result])
     files["app/kws_settings.c"] = settings_source(detector, tables)
-    files["app/board_config.h"] = _board_config(board)
-    files[LINKER_SCRIPT] = _linker_script(board)
-    sources = sorted(path for path in files if path.endswith(".c"))
-    files["Makefile"] = _filled(
-        "Makefile",
-        {
-            "NAME": _file_name(name),
-            "BOARD": board.title,
-            "CPU_GCC": board.target.name,
-            "CPU_ZIG": board.target.cpu,
-            "SOURCES": " \\\n  ".join(sources),
-        },
-    )
+    files["app/board_config.h"] = board_config(board)
+    files[LINKER_SCRIPT] = linker_script(board)
+    files["Makefile"] = makefile(name, board, files)
     files["README.md"] = _filled(
         "README.md",
         {
@@ -181,7 +172,29 @@ def _filled(template: str, values: dict[str, str]) -> str:
     return text
 
 
-def _linker_script(board: Board) -> str:
+def makefile(name: str, board: Board, files: Iterable[str]) -> str:
+    """Return the Makefile of a program.
+
+    Args:
+        name: of the program.
+        board: what it runs on.
+        files: paths of its files; the .c are compiled.
+
+    """
+    return _filled(
+        "Makefile",
+        {
+            "NAME": _file_name(name),
+            "BOARD": board.title,
+            "CPU_GCC": board.target.name,
+            "CPU_ZIG": board.target.cpu,
+            "SOURCES": " \\\n  ".join(sorted(path for path in files if path.endswith(".c"))),
+        },
+    )
+
+
+def linker_script(board: Board) -> str:
+    """Return the linker script with a board's memories."""
     return _filled(
         LINKER_SCRIPT,
         {
@@ -194,7 +207,8 @@ def _linker_script(board: Board) -> str:
     )
 
 
-def _board_config(board: Board) -> str:
+def board_config(board: Board) -> str:
+    """Return `board_config.h`: what drivers and start-up code know of a board."""
     return "\n".join(
         [
             f"/* {board.title}; made by mltk, do not edit. */",
