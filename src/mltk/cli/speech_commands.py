@@ -255,11 +255,9 @@ def convert(
 
     What --input_arrays, --output_arrays, --mean_values and --std_dev_values told toco, the model knows by itself.
     """
-    from mltk.tflite.convert_quiet import load_tensorflow
+    from mltk.training.speech_commands.frozen import convert as run
 
     del input_arrays, output_arrays, mean_values, std_values
-    load_tensorflow()
-    from mltk.training.speech_commands.freeze import convert as run
 
     print(run(graph_def_file, output_file, inference_type, input_shapes))
 
@@ -338,12 +336,48 @@ def score(
         _print_scores(score_checkpoint(str(start_checkpoint), data, part), part)
 
 
+def self_test(
+    model: Annotated[str, typer.Argument(help="Name or archive of a trained int8 model, or a .tflite file.")],
+    clips: Annotated[
+        list[str],
+        typer.Argument(
+            help="Audio files: LABEL=FILE, or FILE in a folder with the label's name.", metavar="CLIP..."
+        ),
+    ],
+    *,
+    target: Annotated[
+        str,
+        typer.Option("--target", help="host, or a processor such as cortex-m3: an emulated board with it."),
+    ] = "host",
+    board: Annotated[str | None, typer.Option("--board", help="An emulated board, such as bluepill.")] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Keep the program's C source in this folder.")
+    ] = None,
+) -> None:
+    """Build a C program with the model and the spectrograms of clips in it, and run it here or on an emulated chip."""
+    from mltk.firmware.self_test import make_self_test, passed, read_clip
+    from mltk.models.loading import resolve_tflite
+    from mltk.tflite.model import TfliteModel
+
+    data, name = resolve_tflite(model)
+    tflite = TfliteModel(data, path=name)
+    chosen = [read_clip(path, label, tflite) for label, path in map(_labelled, clips)]
+    test = make_self_test(tflite, chosen, _board(target, board))
+    if output is not None:
+        test.write(output)
+    lines = test.run()
+    print("\n".join(lines))
+    if not passed(lines):
+        raise typer.Exit(1)
+
+
 COMMANDS = {
     "train": train,
     "freeze": freeze,
     "convert": convert,
     "wav_to_features": wav_to_features,
     "test": score,
+    "test_micro_speech": self_test,
 }
 
 
@@ -393,3 +427,27 @@ def _print_scores(results: Any, part: str = "testing") -> None:
     print(f"Confusion Matrix:\n{results.confusion_table()}")
     title = "Final test" if part == "testing" else part.capitalize()
     print(f"{title} accuracy = {100 * results.overall_accuracy:.1f}% (N={n_samples})")
+
+
+def _labelled(clip: str) -> tuple[str, str]:
+    """Return (label, path) of LABEL=FILE or FOLDER/FILE."""
+    from pathlib import Path
+
+    label, separator, path = clip.partition("=")
+    if separator and not Path(clip).exists():
+        return label, path
+    return Path(clip).resolve().parent.name, clip
+
+
+def _board(target: str, board: str | None) -> Any:
+    """Return the board that is meant, None for this computer."""
+    from mltk.firmware.boards import board_of, find_board
+    from mltk.firmware.targets import HOST, find_target
+    from mltk.utils.errors import DeviceError
+
+    is_host = target.lower() == HOST
+    if board is not None and not is_host:
+        raise DeviceError("--target and --board exclude each other: a board has its processor")
+    if board is not None:
+        return find_board(board)
+    return None if is_host else board_of(find_target(target))

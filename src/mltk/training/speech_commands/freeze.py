@@ -1,4 +1,4 @@
-"""`mltk speech_commands freeze` and `convert`: from a checkpoint to an archive, and from that to a .tflite."""
+"""`mltk speech_commands freeze`: from a checkpoint to an archive."""
 
 import os
 import tempfile
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from mltk.evaluation.samples import Samples, collect
 from mltk.evaluation.stored import without_keras_warnings
-from mltk.models.archive import ARCHIVE_SUFFIX, ModelArchive, archive_stem
+from mltk.models.archive import ModelArchive, archive_stem
 from mltk.models.checks import check_name
 from mltk.tflite.convert_quiet import load_tensorflow
 from mltk.tflite.model import TfliteModel
 from mltk.training.quantize import Converted, convert_with_parameters
 from mltk.training.speech_commands.checkpoints import Checkpoint
 from mltk.training.speech_commands.data import find_parts, fixed_feed
+from mltk.training.speech_commands.frozen import FLOAT32, TFLITE, frozen_path
 from mltk.training.speech_commands.model import build_model, core_of, make_specification
 from mltk.training.speech_commands.settings import (
     FEATURE_RANGES,
@@ -30,9 +31,6 @@ from mltk.training.speech_commands.train import spread, told_flags
 from mltk.utils.errors import TrainingError
 from mltk.utils.files import write_bytes
 from mltk.utils.logging import get_mltk_logger
-
-_TFLITE = ".tflite"
-_FLOAT32 = ".float32.tflite"
 
 
 def freeze(
@@ -61,58 +59,22 @@ def freeze(
     """
     checkpoint = Checkpoint.load(start_checkpoint)
     check_flags(checkpoint.model, flags or {})
-    output = _output_path(Path(output_file))
+    output = frozen_path(Path(output_file))
     load_tensorflow()
     settings = checkpoint.model
     keras_model = build_model(settings, checkpoint.optimizer)
     checkpoint.put_into(keras_model)
-    name = check_name("--output_file without its suffix", archive_stem(output).removesuffix(_TFLITE))
+    name = check_name("--output_file without its suffix", archive_stem(output).removesuffix(TFLITE))
     model = make_specification(settings, name)
     model.version = 1
     samples = _representative(checkpoint, data_dir) if settings.features.quantize else None
     batches = None if samples is None else [_real(samples.x, settings.features)]
     converted = convert_with_parameters(model, core_of(keras_model, settings), batches)
-    if output.name.endswith(_TFLITE):
+    if output.name.endswith(TFLITE):
         return write_bytes(output, converted.tflite)
     ModelArchive.create(output, _members(keras_model, name, converted))
     get_mltk_logger().info("Saved the frozen model to %s", output)
     return output
-
-
-def convert(
-    graph_def_file: str | os.PathLike[str],
-    output_file: str | os.PathLike[str],
-    inference_type: str | None = None,
-    input_shapes: str | None = None,
-) -> Path:
-    """Take the .tflite out of a frozen model, as `toco` made one of a frozen graph.
-
-    Args:
-        graph_def_file: what `freeze` wrote; the name that it was told will do too, .pb for example.
-        output_file: the .tflite to write.
-        inference_type: "FLOAT", or one that begins with "QUANTIZED" or is "INT8"; None: as the model was trained.
-        input_shapes: such as "1,49,40,1"; None: as it is.
-
-    Raises:
-        TrainingError: the model has no such .tflite, or another shape.
-        ArchiveError: the archive is missing or damaged.
-
-    """
-    archive = ModelArchive(_output_path(Path(graph_def_file)))
-    data = archive.tflite_bytes()
-    is_quantized = TfliteModel(data).inputs[0].type_name == "int8"
-    wants_quantized = (
-        is_quantized if inference_type is None else inference_type.upper() not in ("FLOAT", "FLOAT32")
-    )
-    if wants_quantized and not is_quantized:
-        raise TrainingError(
-            f"{archive.path} is a float model, --inference_type={inference_type} needs one that was trained and frozen with "
-            "--quantize=1"
-        )
-    if is_quantized and not wants_quantized:
-        data = archive.read(f"{archive.name}{_FLOAT32}")
-    _check_shape(TfliteModel(data), input_shapes)
-    return write_bytes(output_file, data)
 
 
 def check_flags(model: ModelSettings, flags: Mapping[str, Any]) -> None:
@@ -136,13 +98,6 @@ def check_flags(model: ModelSettings, flags: Mapping[str, Any]) -> None:
         raise TrainingError(
             f"The checkpoint was trained with other flags: give the same or none ({told_flags(model)})"
         )
-
-
-def _output_path(path: Path) -> Path:
-    if path.name.endswith((ARCHIVE_SUFFIX, _TFLITE)):
-        return path
-    # A frozen graph of TensorFlow 1 is what nothing reads any more.
-    return path.with_name(path.stem + ARCHIVE_SUFFIX)
 
 
 def _representative(checkpoint: Checkpoint, data_dir: str | None) -> Samples:
@@ -177,18 +132,8 @@ def _members(keras_model: Any, name: str, converted: Converted) -> dict[str, byt
         with without_keras_warnings():
             keras_model.save(path, include_optimizer=False)
         members = {path.name: path.read_bytes()}
-    members[f"{name}{_TFLITE}"] = converted.tflite
-    members[f"{name}{_TFLITE}.summary.txt"] = (TfliteModel(converted.tflite).summary() + "\n").encode()
+    members[f"{name}{TFLITE}"] = converted.tflite
+    members[f"{name}{TFLITE}.summary.txt"] = (TfliteModel(converted.tflite).summary() + "\n").encode()
     if converted.float32 is not None:
-        members[f"{name}{_FLOAT32}"] = converted.float32
+        members[f"{name}{FLOAT32}"] = converted.float32
     return members
-
-
-def _check_shape(model: TfliteModel, input_shapes: str | None) -> None:
-    if input_shapes is None:
-        return
-    shape = ",".join(map(str, model.inputs[0].shape))
-    if input_shapes.replace(" ", "") != shape:
-        raise TrainingError(
-            f"--input_shapes is {input_shapes}, the model takes {shape}: give that, or leave it out"
-        )
