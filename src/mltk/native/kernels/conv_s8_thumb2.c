@@ -24,6 +24,21 @@ static inline void finish_at(const mltk_conv_s8_params *params, uint32_t channel
   finish_two(scale, zero, sum_0, sum_1, output_0 + channel, output_1 + channel);
 }
 
+/* One value of each position by the weights of four channels: 0 to 3 are the sums of the first position, 4 to 7 those
+ * of the second. In assembler, because eight sums leave five registers: compilers want more, put sums onto the stack
+ * and take a fifth more instructions. */
+#define MULTIPLY(k, c, first, second)                \
+  "ldrsb %[weight], [%[weights], #(4 * " #k " + " #c \
+  ")]\n\t"                                           \
+  "mla %" #first ", %[value_0], %[weight], %" #first \
+  "\n\t"                                             \
+  "mla %" #second ", %[value_1], %[weight], %" #second "\n\t"
+#define TERM(k)                                                                                                     \
+  "ldrsb %[value_0], [%[values], #" #k                                                                              \
+  "]\n\t"                                                                                                           \
+  "ldrsb %[value_1], [%[values], #(4 + " #k ")]\n\t" MULTIPLY(k, 0, 0, 4) MULTIPLY(k, 1, 1, 5) MULTIPLY(k, 2, 2, 6) \
+      MULTIPLY(k, 3, 3, 7)
+
 static void two_positions(const mltk_conv_s8_params *params, const uint32_t *patches, size_t n_steps, int8_t *output_0,
                           int8_t *output_1) {
   const int8_t *weights = (const int8_t *)params->weights;
@@ -35,26 +50,12 @@ static void two_positions(const mltk_conv_s8_params *params, const uint32_t *pat
     int32_t sum_10 = sum_00, sum_11 = sum_01, sum_12 = sum_02, sum_13 = sum_03;
     const int8_t *values = (const int8_t *)patches;
     do {
-#define STEP(k)                                                 \
-  do {                                                          \
-    const int32_t value_0 = values[k], value_1 = values[4 + k]; \
-    int32_t weight = weights[4 * k];                            \
-    sum_00 += value_0 * weight;                                 \
-    sum_10 += value_1 * weight;                                 \
-    weight = weights[4 * k + 1];                                \
-    sum_01 += value_0 * weight;                                 \
-    sum_11 += value_1 * weight;                                 \
-    weight = weights[4 * k + 2];                                \
-    sum_02 += value_0 * weight;                                 \
-    sum_12 += value_1 * weight;                                 \
-    weight = weights[4 * k + 3];                                \
-    sum_03 += value_0 * weight;                                 \
-    sum_13 += value_1 * weight;                                 \
-  } while (0)
-      STEP(0);
-      STEP(1);
-      STEP(2);
-      STEP(3);
+      int32_t value_0, value_1, weight;
+      __asm__(TERM(0) TERM(1) TERM(2) TERM(3)
+              : "+r"(sum_00), "+r"(sum_01), "+r"(sum_02), "+r"(sum_03), "+r"(sum_10), "+r"(sum_11), "+r"(sum_12),
+                "+r"(sum_13), [value_0] "=&r"(value_0), [value_1] "=&r"(value_1), [weight] "=&r"(weight)
+              : [values] "r"(values), [weights] "r"(weights)
+              : "memory");
       values += 8;
       weights += 16;
     } while (values != end);

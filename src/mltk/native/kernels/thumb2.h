@@ -7,8 +7,6 @@
 #ifndef MLTK_THUMB2_H_
 #define MLTK_THUMB2_H_
 
-#include <arm_acle.h>
-
 #if !defined(__ARM_FEATURE_SAT)
 #error "this model was compiled by mltk for Cortex-M3 and up: compile it for another --target"
 #endif
@@ -55,7 +53,8 @@ static inline int8_t finish_fast(finish_channel scale, int32_t sum) {
   const int64_t product = (int64_t)mltk_shift_left(sum, 1) * scale.multiplier;
   int32_t value = (int32_t)((product + (INT64_C(1) << 31)) >> 32);
   value += value >> 31; /* a half is rounded away from zero */
-  return (int8_t)__ssat((value + scale.offset) >> scale.right, 8);
+  /* SSAT: compilers know it by this. */
+  return mltk_clamp_s8((value + scale.offset) >> scale.right, INT8_MIN, INT8_MAX);
 }
 
 static __attribute__((noinline)) int8_t finish_slow(int32_t multiplier, int32_t shift, int32_t sum, int32_t zero) {
