@@ -146,6 +146,20 @@ def ds_cnn(seed: int = 0) -> bytes:
     return net.pack()
 
 
+def convolutions(seed: int = 0) -> bytes:
+    """Return a graph of convolutions of all kinds: odd channels, kernels of one to five cells, strides, multipliers."""
+    rng = np.random.default_rng(1000 + seed)
+    net = Net((1, 11, 9, int(rng.integers(1, 6))), seed)
+    for place in range(6):
+        kernel, strides = rng.integers(1, 6, 2).tolist(), (1, 1) if place else (2, 1)
+        net.convolution((*kernel, int(rng.integers(1, 10))), strides)
+        multiplier = int(rng.integers(1, 3))
+        kernel = rng.integers(1, 6, 2).tolist()
+        net.convolution((*kernel, multiplier * net.shape()[3]), depthwise=True)
+    net.dense(int(rng.integers(1, 9)))
+    return net.pack()
+
+
 def everything(seed: int = 0) -> bytes:
     """Return a graph with every kernel: float32 [1, 9, 7, 3] in, float32 [1, 5] out."""
     net = Net((1, 9, 7, 3), seed)

@@ -5,6 +5,7 @@ import pytest
 from kernels_models import (
     SHARED_MODELS,
     assert_layers_equal_tflm,
+    convolutions,
     ds_cnn,
     everything,
     sample,
@@ -17,7 +18,7 @@ from mltk.tflite.model import TfliteModel
 from mltk.tflite.plan.engine import NativeModel
 from mltk.tflite.plan.kernels import KERNELS
 
-MADE = {"ds_cnn": ds_cnn, "everything": everything}
+MADE = {"ds_cnn": ds_cnn, "everything": everything, "convolutions": convolutions}
 MODELS = (*MADE, *SHARED_MODELS)
 # Bytes that TFLM with CMSIS-NN used on a Cortex-M4, ../shared/reference/device-baselines.md; alexa by the issue.
 ARENA_LIMITS = {

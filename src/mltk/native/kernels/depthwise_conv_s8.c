@@ -10,7 +10,7 @@ size_t mltk_depthwise_conv_s8_scratch_bytes(const mltk_conv_s8_params *params) {
 void mltk_depthwise_conv_s8(const mltk_conv_s8_params *params, const int8_t *input, int8_t *output, void *scratch) {
   const uint32_t n_positions = (uint32_t)params->out_h * params->out_w;
   const uint32_t depth_multiplier = (uint32_t)params->out_c / params->in_c;
-  const int8_t **taps = (const int8_t **)scratch;
+  const int8_t **taps = depthwise_taps_in(scratch);
   const int8_t *zero_cell = depthwise_zero_cell(params, taps);
   for (uint32_t batch = 0; batch < params->batches; ++batch) {
     for (uint32_t position = 0; position < n_positions; ++position) {

@@ -6,7 +6,15 @@
 
 /* A pointer a tap, and a cell of zero points for taps outside of the input. */
 static inline size_t depthwise_scratch_bytes(const mltk_conv_s8_params *params) {
-  return (size_t)params->kernel_h * params->kernel_w * sizeof(const int8_t *) + ((size_t)params->in_c + 3u) / 4u * 4u;
+  const size_t slack = sizeof(const int8_t *) - sizeof(uint32_t);
+  return slack + (size_t)params->kernel_h * params->kernel_w * sizeof(const int8_t *) +
+         ((size_t)params->in_c + 3u) / 4u * 4u;
+}
+
+/* Where the pointers begin: scratch is aligned to 4 bytes, which is less than a pointer of 64 bits wants. */
+static inline const int8_t **depthwise_taps_in(void *scratch) {
+  const uintptr_t mask = sizeof(const int8_t *) - 1u;
+  return (const int8_t **)(((uintptr_t)scratch + mask) & ~mask);
 }
 
 /* The cell of zero points lies behind the pointers; fill it once before the first position. */

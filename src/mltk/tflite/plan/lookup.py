@@ -91,12 +91,16 @@ def _saturating(source: TfliteTensor, function: Callable[[int], int]) -> Callabl
         2.0**-fraction_bits <= source.scale <= 2**_INTEGER_BITS, "its input's scale is too small or too large"
     )
     multiplier, shift = quantize_multiplier(source.scale * 2.0**fraction_bits)
-    radius = math.floor((2**_INTEGER_BITS - 1) * 2.0**fraction_bits / 2.0**shift)
+    # 0 for scales of 8 and more, where TFLM takes zero itself for a negative number.
+    power = math.frexp(source.scale)[1] + fraction_bits
+    radius = math.floor((2**_INTEGER_BITS - 1) * 2.0 ** (fraction_bits - power))
 
     def value(x: int) -> int:
         x -= source.zero_point
-        if abs(x) >= radius:
-            return LOWEST if x < 0 else HIGHEST
+        if x <= -radius:
+            return LOWEST
+        if x >= radius:
+            return HIGHEST
         return function(requantize(x, multiplier, shift))
 
     return value
