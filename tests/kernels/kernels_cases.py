@@ -112,7 +112,6 @@ def assert_equals_tflm(data: bytes, *inputs: Array, seed: int = 0, tolerance: fl
 
 # --- Strategies --------------------------------------------------------------------------------------------------------
 
-scales = st.floats(0.001, 0.3)
 zero_points = st.integers(-128, 127)
 seeds = st.integers(0, 2**32 - 1)
 activations = st.sampled_from([NONE, RELU, RELU_N1_TO_1, RELU6])
@@ -124,9 +123,18 @@ def shapes(min_dims: int = 1, max_dims: int = 4, largest: int = 9) -> st.SearchS
     return st.lists(st.integers(1, largest), min_size=min_dims, max_size=max_dims).map(tuple)
 
 
-def int8_at(draw: Callable[..., Any], build: Builder, shape: Sequence[int], data: Any = None) -> int:
-    """Add an int8 tensor with a drawn scale and zero point."""
-    return build.tensor(shape, scale=draw(scales), zero_point=draw(zero_points), data=data)
+def input_and_output(draw: Callable[..., Any], weight_scale: float) -> list[dict[str, Any]]:
+    """Draw scales and zero points of a layer with weights: outputs from nearly nothing to saturated."""
+    scale = 2.0 ** draw(st.floats(-12, 3))
+    factor = 2.0 ** draw(st.floats(-4, 14))
+    points = st.one_of(st.sampled_from([-128, 127, 0]), zero_points)
+    return [{"scale": value, "zero_point": draw(points)} for value in (scale, scale * weight_scale * factor)]
+
+
+def random_bias(draw: Callable[..., Any], rng: np.random.Generator, count: int) -> Array:
+    """Draw a bias of the sums' size or much larger."""
+    largest = draw(st.sampled_from([3000, 2**24]))
+    return rng.integers(-largest, largest, count)
 
 
 def window_out(size: int, kernel: int, stride: int, dilation: int, padding: int) -> int:
@@ -163,13 +171,14 @@ def convolutions(draw: Callable[..., Any], depthwise: bool) -> bytes:
     out_c = in_c * multiplier if depthwise else draw(st.integers(1, 9))
     kernel = (window["kernel_h"], window["kernel_w"])
     shape = (1, *kernel, out_c) if depthwise else (out_c, *kernel, in_c)
-    weight_scales = rng.uniform(0.001, 0.02, out_c).tolist()
-    source = int8_at(draw, build, (batches, window["size_h"], window["size_w"], in_c))
+    weight_scales = rng.uniform(0.001, 0.02, out_c if draw(st.booleans()) else 1).tolist()
+    ends = input_and_output(draw, max(weight_scales))
+    source = build.tensor((batches, window["size_h"], window["size_w"], in_c), **ends[0])
     weights = build.tensor(
-        shape, scale=weight_scales, data=rng.integers(-127, 128, shape), axis=3 if depthwise else 0
+        shape, scale=weight_scales, data=rng.integers(-128, 128, shape), axis=3 if depthwise else 0
     )
-    bias = build.tensor((out_c,), INT32, scale=weight_scales, data=rng.integers(-3000, 3000, out_c))
-    output = int8_at(draw, build, (batches, window["out_h"], window["out_w"], out_c))
+    bias = build.tensor((out_c,), INT32, scale=[1e-4], data=random_bias(draw, rng, out_c))
+    output = build.tensor((batches, window["out_h"], window["out_w"], out_c), **ends[1])
     options: dict[str, int] = {
         "padding": window["padding"],
         "strideW": window["stride_w"],
@@ -197,24 +206,12 @@ def fully_connecteds(draw: Callable[..., Any]) -> bytes:
     rows, in_c, out_c = draw(st.integers(1, 4)), draw(st.integers(1, 40)), draw(st.integers(1, 12))
     count = out_c if draw(st.booleans()) else 1
     weight_scales = rng.uniform(0.001, 0.02, count).tolist()
-    in_scale = draw(scales)
-    source = build.tensor((rows, in_c), scale=in_scale, zero_point=draw(zero_points))
-    weights = build.tensor((out_c, in_c), scale=weight_scales, data=rng.integers(-127, 128, (out_c, in_c)))
-    bias_scales = [in_scale * scale for scale in weight_scales]
-    bias = build.tensor((out_c,), INT32, scale=bias_scales, data=rng.integers(-3000, 3000, out_c))
-    output = int8_at(draw, build, (rows, out_c))
+    ends = input_and_output(draw, max(weight_scales))
+    source = build.tensor((rows, in_c), **ends[0])
+    weights = build.tensor((out_c, in_c), scale=weight_scales, data=rng.integers(-128, 128, (out_c, in_c)))
+    bias_scales = [ends[0]["scale"] * scale for scale in weight_scales]
+    bias = build.tensor((out_c,), INT32, scale=bias_scales, data=random_bias(draw, rng, out_c))
+    output = build.tensor((rows, out_c), **ends[1])
     options = schema.FullyConnectedOptionsT(fusedActivationFunction=draw(activations))
     build.operator(9, [source, weights, bias if draw(st.booleans()) else -1], [output], options, 4)
-    return build.pack([source], [output])
-
-
-@st.composite
-def softmaxes(draw: Callable[..., Any]) -> bytes:
-    """Draw a graph of one softmax."""
-    build = Builder()
-    shape = draw(shapes(1, 4))
-    source = int8_at(draw, build, shape)
-    output = build.tensor(shape, scale=1 / 256, zero_point=-128)
-    beta = draw(st.sampled_from([1.0, 0.5, 2.0]))
-    build.operator(25, [source], [output], schema.SoftmaxOptionsT(beta=beta), version=2)
     return build.pack([source], [output])

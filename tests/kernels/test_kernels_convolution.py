@@ -1,11 +1,10 @@
-"""Convolutions, fully connected layers, softmax and reshape, each alone, against TFLM."""
+"""Convolutions and fully connected layers, each alone, against TFLM."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from kernels_cases import (
     INT8,
-    INT32,
     Builder,
     assert_equals_tflm,
     convolutions,
@@ -13,7 +12,6 @@ from kernels_cases import (
     many,
     schema,
     seeds,
-    softmaxes,
 )
 
 from mltk.tflite.model import TfliteModel
@@ -37,21 +35,6 @@ def test_depthwise_conv_2d(data, seed):
 @given(fully_connecteds(), seeds)
 def test_fully_connected(data, seed):
     assert_equals_tflm(data, seed=seed)
-
-
-@many(80)
-@given(softmaxes(), seeds)
-def test_softmax(data, seed):
-    assert_equals_tflm(data, seed=seed)
-
-
-def test_reshape():
-    build = Builder()
-    source = build.tensor((1, 2, 3, 4), scale=0.1)
-    shape = build.tensor((2,), INT32, data=[-1, 12])
-    output = build.tensor((2, 12), scale=0.1)
-    build.operator(22, [source, shape], [output])
-    assert_equals_tflm(build.pack([source], [output]))
 
 
 def test_a_wrong_value_is_seen():
