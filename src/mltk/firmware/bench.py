@@ -1,7 +1,6 @@
 """A compiled model alone on an emulated chip: the same bytes in, the bytes out, instructions counted."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy.typing as npt
 
 from mltk.firmware.compile import CompiledModel
 from mltk.firmware.emulator import Emulator
+from mltk.firmware.inference import Inference
 from mltk.firmware.targets import Target
 from mltk.firmware.toolchain import build
 from mltk.tflite.layers import TfliteTensor
@@ -26,24 +26,6 @@ SECTIONS {
   stack_top = ORIGIN(RAM) + LENGTH(RAM);
 }
 """
-
-
-@dataclass(frozen=True)
-class Inference:
-    """One inference on the emulated chip.
-
-    Attributes:
-        outputs: the graph's outputs in their own types.
-        instructions: how many the inference took.
-        step_instructions: the same for each of the plan's steps.
-        stack_bytes: the most stack that it used.
-
-    """
-
-    outputs: list[npt.NDArray[Any]]
-    instructions: int
-    step_instructions: list[int]
-    stack_bytes: int
 
 
 class ChipModel:
