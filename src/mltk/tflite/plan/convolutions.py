@@ -13,6 +13,7 @@ from mltk.tflite.plan.lowering import (
     fused_range,
     int8_tensor,
     need,
+    option,
     requantization,
     tensor_at,
     weight_scales,
@@ -141,9 +142,9 @@ def geometry(
         **{"kernel_h": kernel_h, "kernel_w": kernel_w},
     }
     for axis, size, out_size, kernel in (("h", in_h, out_h, kernel_h), ("w", in_w, out_w, kernel_w)):
-        stride, dilation = int(options[f"stride_{axis}"]), int(options.get(f"dilation_{axis}_factor", 1))
+        stride, dilation = option(layer, f"stride_{axis}"), int(options.get(f"dilation_{axis}_factor", 1))
         need(1 <= stride <= 4096 and 1 <= dilation <= 4096, "its stride or dilation is outside of 1 to 4096")
-        expected, before = window(size, kernel, stride, dilation, int(options["padding"]))
+        expected, before = window(size, kernel, stride, dilation, option(layer, "padding"))
         need(
             out_size == expected,
             f"its output has the {'height' if axis == 'h' else 'width'} {out_size}, not {expected}",

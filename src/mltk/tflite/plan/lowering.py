@@ -117,6 +117,13 @@ def tensor_at(layer: TfliteLayer, place: int) -> TfliteTensor:
     return tensor
 
 
+def option(layer: TfliteLayer, name: str) -> int:
+    """Return an option that must be there: a damaged file may give an operator the options of another."""
+    if name not in layer.options:
+        raise UnsupportedError(f"it lacks the option {name}")
+    return int(layer.options[name])
+
+
 def int8_tensor(tensor: TfliteTensor, what: str = "tensor") -> TfliteTensor:
     """Return the tensor if it is int8 with one scale."""
     need(tensor.type_name == "int8", f"its {what} is {tensor.type_name}, not int8")

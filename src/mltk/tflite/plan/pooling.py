@@ -5,7 +5,7 @@ import numpy as np
 from mltk.tflite.layers import TfliteLayer, TfliteTensor
 from mltk.tflite.plan.convolutions import geometry
 from mltk.tflite.plan.fixed_point import quantize_multiplier
-from mltk.tflite.plan.lowering import MOST_SIZE, Lowering, int8_tensor, need, tensor_at
+from mltk.tflite.plan.lowering import MOST_SIZE, Lowering, int8_tensor, need, option, tensor_at
 
 # A sum of so many int8 values stays far below 2**31.
 _MOST_CELLS = 2**20
@@ -28,7 +28,7 @@ def _lower_pool(lowering: Lowering, layer: TfliteLayer, kernel: str) -> None:
         source.scale == output.scale and source.zero_point == output.zero_point,
         "its input and output have different scales",
     )
-    kernel_h, kernel_w = int(layer.options["filter_height"]), int(layer.options["filter_width"])
+    kernel_h, kernel_w = option(layer, "filter_height"), option(layer, "filter_width")
     need(
         1 <= kernel_h <= MOST_SIZE and 1 <= kernel_w <= MOST_SIZE and kernel_h * kernel_w <= _MOST_CELLS,
         "its window is empty or too large",
