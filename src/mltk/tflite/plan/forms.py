@@ -88,6 +88,14 @@ def _pack_bytes(n_channels: int, n_terms: int) -> Callable[[Constants], Constant
     return pack
 
 
+def _pack_vectors(params: Constants) -> Constants:
+    """Weights [out_c][terms] -> [out_c / 4][terms / 16][4 channels][16] int8, zeros fill up."""
+    weights = np.asarray(params["weights"], np.int8).reshape(_count(params["out_c"]), -1)
+    padded = _padded(weights, 4, 16)
+    blocks = padded.reshape(len(padded) // 4, 4, -1, 16).swapaxes(1, 2)
+    return {**params, "weights": np.ascontiguousarray(blocks).reshape(-1)}
+
+
 def _padded(weights: npt.NDArray[np.int8], n_channels: int, n_terms: int) -> npt.NDArray[np.int8]:
     """Fill weights [out_c][terms] up with zeros to whole groups of channels and terms."""
     out_c, terms = weights.shape
@@ -127,8 +135,10 @@ _MOST_RIGHT, _SLOW = 22, -64
 _PACK: dict[tuple[str, str], Callable[[Constants], Constants]] = {
     ("mltk_conv_s8", "thumb2"): _pack_bytes(4, 4),
     ("mltk_conv_s8", "dsp"): _pack_words(2),
+    ("mltk_conv_s8", "mve"): _pack_vectors,
     ("mltk_depthwise_conv_s8", "thumb2"): _pack_depthwise,
     ("mltk_depthwise_conv_s8", "dsp"): _pack_depthwise,
     ("mltk_fully_connected_s8", "thumb2"): _pack_bytes(4, 1),
     ("mltk_fully_connected_s8", "dsp"): _pack_words(4),
+    ("mltk_fully_connected_s8", "mve"): _pack_vectors,
 }

@@ -118,6 +118,7 @@ _ALL = (
                 )
             ),
         ),
+        forms={"mve": "add_s8_mve.c"},
     ),
     Kernel(
         "mltk_mul_s8",
@@ -159,7 +160,7 @@ _ALL = (
         "conv_s8.c",
         _CONV,
         has_scratch=True,
-        forms={"thumb2": "conv_s8_thumb2.c", "dsp": "conv_s8_dsp.c"},
+        forms={"thumb2": "conv_s8_thumb2.c", "dsp": "conv_s8_dsp.c", "mve": "conv_s8_mve.c"},
     ),
     Kernel(
         "mltk_depthwise_conv_s8",
@@ -167,7 +168,11 @@ _ALL = (
         _CONV,
         has_scratch=True,
         struct="mltk_conv_s8_params",
-        forms={"thumb2": "depthwise_conv_s8_thumb2.c", "dsp": "depthwise_conv_s8_dsp.c"},
+        forms={
+            "thumb2": "depthwise_conv_s8_thumb2.c",
+            "dsp": "depthwise_conv_s8_dsp.c",
+            "mve": "depthwise_conv_s8_mve.c",
+        },
     ),
     Kernel(
         "mltk_fully_connected_s8",
@@ -177,7 +182,11 @@ _ALL = (
             *((name, "uint32_t") for name in ("rows", "in_c", "out_c")),
             *((name, "int8_t") for name in ("out_zero", "out_min", "out_max")),
         ),
-        forms={"thumb2": "fully_connected_s8_thumb2.c", "dsp": "fully_connected_s8_dsp.c"},
+        forms={
+            "thumb2": "fully_connected_s8_thumb2.c",
+            "dsp": "fully_connected_s8_dsp.c",
+            "mve": "fully_connected_s8_mve.c",
+        },
     ),
     Kernel(
         "mltk_softmax_s8",
