@@ -10,6 +10,13 @@
 #define MLTK_FE_RESTRICT restrict
 #endif
 
+/* For functions that are compiled anew for each of some constants. */
+#if defined(__GNUC__)
+#define MLTK_FE_ALWAYS_INLINE inline __attribute__((always_inline))
+#else
+#define MLTK_FE_ALWAYS_INLINE inline
+#endif
+
 #define MLTK_FE_WINDOW_BITS 12
 #define MLTK_FE_FILTERBANK_BITS 12
 #define MLTK_FE_NOISE_BITS 14
