@@ -14,7 +14,7 @@ from mltk.firmware.toolchain import build
 from mltk.tflite.layers import TfliteTensor
 
 # Room for any model: only what is used counts.
-_LINKER_SCRIPT = """
+LINKER_SCRIPT = """
 MEMORY { FLASH (rx) : ORIGIN = 0x00000000, LENGTH = 4M  RAM (rwx) : ORIGIN = 0x20000000, LENGTH = 4M }
 ENTRY(bench)
 SECTIONS {
@@ -47,7 +47,7 @@ class ChipModel:
         name = compiled.name
         main = f'#include "{name}.h"\n{name}_state state;\nint bench(void);\nint bench(void) {{\n'
         main += f"  return (int){name}_init(&state) + (int){name}_invoke(&state);\n}}\n"
-        self.elf = build({**compiled.files, "bench.c": main}, target, _LINKER_SCRIPT, optimization)
+        self.elf = build({**compiled.files, "bench.c": main}, target, LINKER_SCRIPT, optimization)
         self._emulator = Emulator(self.elf, target)
         self.code_bytes = sum(
             self._emulator.section_sizes.get(section, 0) for section in (".text", ".rodata", ".data")

@@ -120,7 +120,7 @@ def make_firmware(
     compiled = compile_model(tflite, _MODEL, board.target)
     tables = frontend_tables(detector.frontend_settings)
     files = {f"model/{path}": text for path, text in compiled.files.items()}
-    files |= _stage("frontend") | _stage("detector") | _program(board)
+    files |= c_stage("frontend") | c_stage("detector") | _program(board)
     files["app/kws_settings.h"] = settings_header(detector, tables, _SCORE_OFFSETS[result])
     files["app/kws_settings.c"] = settings_source(detector, tables)
     files["app/board_config.h"] = board_config(board)
@@ -147,8 +147,8 @@ def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def _stage(stage: str) -> dict[str, str]:
-    """Return a stage's files; of the frontend only what runs, its set-up is done here and now."""
+def c_stage(stage: str) -> dict[str, str]:
+    """Return the C files of "frontend" or "detector"; only what runs, the frontend's set-up is done here and now."""
     return {
         f"{stage}/{path.name}": _read(path)
         for path in sorted((SOURCE_DIR / stage).glob("*.[ch]"))

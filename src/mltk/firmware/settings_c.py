@@ -59,6 +59,12 @@ def frontend_source(tables: Mapping[str, Any], name: str) -> str:
     return "\n".join([*text, f"const mltk_fe_tables {name} = {{\n{members},\n}};\n"])
 
 
+def frontend_state_bytes(tables: Mapping[str, Any]) -> str:
+    """Return the C expression for the bytes of memory that a frontend with these tables needs."""
+    sizes = ", ".join(f"{tables[key]}u" for key in ("window.size", "fft.half", "filterbank.n_channels"))
+    return f"MLTK_FE_STATE_BYTES({sizes})"
+
+
 def _member(key: str, value: Any, tables: Mapping[str, Any], arrays: list[str]) -> str:
     """Return a field's initializer; an array's definition goes into `arrays`."""
     if not isinstance(value, list):
@@ -115,7 +121,6 @@ def settings_header(detector: KeywordDetector, tables: Mapping[str, Any], score_
         "KWS_STEP": f"{step // common}",
     }
     lines = [f"#define {name} {value}" for name, value in numbers.items()]
-    sizes = ", ".join(f"{tables[key]}u" for key in ("window.size", "fft.half", "filterbank.n_channels"))
     return "\n".join(
         [
             "/* The model's own settings; made by mltk, do not edit. */",
@@ -126,7 +131,7 @@ def settings_header(detector: KeywordDetector, tables: Mapping[str, Any], score_
             '#include "../frontend/mltk_fe.h"',
             "",
             *lines,
-            f"#define KWS_FRONTEND_BYTES MLTK_FE_STATE_BYTES({sizes})",
+            f"#define KWS_FRONTEND_BYTES {frontend_state_bytes(tables)}",
             "",
             "extern const mltk_fe_tables kws_frontend_tables;",
             "extern const mltk_detector_config kws_detector_config;",
