@@ -34,7 +34,7 @@ SANITIZE = (
     "-fno-sanitize-recover=all",
 )
 SILENT_S = 120  # no mutation finished for so long: a hang
-BATCH = 20  # generated models in one program
+BATCH = 60  # generated models in one program
 
 
 def build_kernels(folder: Path) -> Path:
@@ -91,9 +91,8 @@ def environment(kernels: Path) -> dict[str, str]:
     return {
         **os.environ,
         "LD_PRELOAD": f"{library('libasan.so')} {library('libstdc++.so')}",
-        "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=32:exitcode=99",
+        "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=32:malloc_context_size=4:exitcode=99",
         "UBSAN_OPTIONS": "print_stacktrace=1:exitcode=98",
-        "PYTHONMALLOC": "malloc",
         "MLTK_FUZZ_KERNELS": str(kernels),
         "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]),
     }

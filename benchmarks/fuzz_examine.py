@@ -75,8 +75,15 @@ class Examiner:
         from mltk.tflite.plan.engine import NativeModel, scratch_bytes
         from mltk.tflite.plan.plan import make_plan
 
+        class FencedModel(TfliteModel):
+            """Constants in memory of malloc's, which the sanitizer fences; bytes objects lie in Python's pools."""
+
+            def constant(self, tensor: Any) -> NDArray[Any] | None:
+                values = super().constant(tensor)
+                return None if values is None else values.copy()
+
         try:
-            model = TfliteModel(data)
+            model = FencedModel(data)
             is_large = sum(tensor.size for tensor in model.tensors) > MOST_RUN_BYTES
         except MltkError:
             return "refused by the reader"
