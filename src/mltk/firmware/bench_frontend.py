@@ -13,8 +13,10 @@ from mltk.firmware.targets import Target
 from mltk.firmware.toolchain import build
 from mltk.frontend.settings import AudioFeatureGeneratorSettings
 
-STAGES = ("dc_notch", "window", "fft", "energy", "filterbank", "square_root", "activity")
-STAGES += ("noise_reduction", "pcan", "log")
+STAGES = (
+    *("dc_notch", "window", "fft", "energy", "filterbank", "square_root", "activity"),
+    *("noise_reduction", "pcan", "log"),
+)
 _BLOCK = 16000  # samples at once
 _MAIN = """#include "frontend/mltk_fe.h"
 extern const mltk_fe_tables tables;

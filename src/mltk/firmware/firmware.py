@@ -26,7 +26,7 @@ from mltk.utils.files import make_folder, replacing
 from mltk.utils.text import printable
 
 LINKER_SCRIPT = "link.ld"
-STACK_BYTES = 2048
+STACK_BYTES = 1536
 _MODEL = "kws_model"
 _TEMPLATES = SOURCE_DIR / "firmware"
 _SCORE_OFFSETS = {"int8": 128, "uint8": 0}
