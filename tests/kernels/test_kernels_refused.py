@@ -76,7 +76,7 @@ def integers(*values):
         ((ADD, int8(0, 4), int8(0, 4), None, [int8(0, 4)]), "dimension below 1"),
         ((SOFTMAX, int8(1, 4), int8(1, 4), schema.SoftmaxOptionsT(beta=1.0)), "scale 1/256"),
         ((SOFTMAX, int8(1, 4), int8(1, 4, scale=1 / 256, zero_point=-128), schema.SoftmaxOptionsT()), "beta"),
-        ((RSQRT, int8(1, 4), int8(1, 4, scale=1e-30)), "scales do not fit"),
+        ((RSQRT, int8(1, 4), int8(1, 4, scale=1e-30)), "outside of 2**-60"),
         ((MEAN, int8(1, 4), int8(1, 1), schema.ReducerOptionsT(), [integers(7)]), "one that is not there"),
         ((MEAN, int8(1, 4), int8(1, 1), schema.ReducerOptionsT(), [int8(1)]), "dimensions is not constant"),
         ((MEAN, int8(1, 4), int8(1, 3), schema.ReducerOptionsT(), [integers(1)]), "output does not fit"),

@@ -17,6 +17,8 @@ from mltk.tflite.plan.steps import Constants, Step
 
 COMPILED_TYPES = ("int8", "uint8", "int16", "int32", "float32")
 MOST_SIZE = 2**16 - 1
+# Products and quotients of two scales are numbers in float32, which TFLM computes some of in.
+_LARGEST_SCALE = 2.0**60
 # No kernel's inner sum can leave 32 bits below this many terms of at most 128 * 128 each.
 MOST_TERMS = 2**16
 
@@ -132,9 +134,10 @@ def int8_tensor(tensor: TfliteTensor, what: str = "tensor") -> TfliteTensor:
 
 def byte_tensor(tensor: TfliteTensor, what: str) -> TfliteTensor:
     """Return the tensor, int8 or uint8, if it has one scale and a zero point within its type."""
+    need(len(tensor.scales) == 1, f"its {what} has no scale, or several of them")
     need(
-        len(tensor.scales) == 1 and 0 < tensor.scale < float("inf"),
-        f"its {what} has no scale, or several of them",
+        1 / _LARGEST_SCALE <= tensor.scale <= _LARGEST_SCALE,
+        f"the scale of its {what} is outside of 2**-60 to 2**60",
     )
     lowest = -128 if tensor.type_name == "int8" else 0
     need(
@@ -178,6 +181,8 @@ def weight_scales(weights: TfliteTensor, channels: int, axis: int) -> list[float
     """Return one scale a channel; the weights' zero points must be 0."""
     need(all(zero == 0 for zero in weights.zero_points), "its weights have a zero point other than 0")
     need(len(weights.scales) in (1, channels), "its weights do not have a scale for each channel")
+    # Channels that were never used have scales down to 0.
+    need(all(0 <= scale <= _LARGEST_SCALE for scale in weights.scales), "a scale of its weights is too large")
     need(
         len(weights.scales) == 1 or weights.quantized_dimension == axis,
         "its weights are scaled along another axis",

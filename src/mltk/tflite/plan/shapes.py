@@ -89,7 +89,11 @@ def lower_concatenation(lowering: Lowering, layer: TfliteLayer) -> None:
     sources = [tensor_at(layer, place) for place in range(len(layer.inputs))]
     for source in sources:
         _same_values(source, output)
-        need(_without(source.shape, axis) == _without(output.shape, axis), "its inputs do not fit its output")
+        need(
+            len(source.shape) == len(output.shape)
+            and _without(source.shape, axis) == _without(output.shape, axis),
+            "its inputs do not fit its output",
+        )
     need(
         sum(source.shape[axis] for source in sources) == output.shape[axis],
         "its inputs do not fill its output",
