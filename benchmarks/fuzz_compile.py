@@ -19,6 +19,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -124,6 +125,7 @@ def worker(options: argparse.Namespace) -> None:
     from fuzz_examine import Examiner, use_kernels
 
     use_kernels(os.environ["MLTK_FUZZ_KERNELS"])
+    warnings.simplefilter("error")
     examiner = Examiner()
     seeds = load_seeds(options.models)
     progress, counts_path = options.folder / "progress", options.folder / "counts.json"

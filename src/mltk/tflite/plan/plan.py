@@ -3,6 +3,8 @@
 from collections import defaultdict
 from collections.abc import Callable
 
+import numpy as np
+
 from mltk.tflite.layers import TfliteLayer
 from mltk.tflite.model import TfliteModel
 from mltk.tflite.operators import check_runnable
@@ -128,7 +130,9 @@ def _lower(lowering: Lowering, layer: TfliteLayer) -> None:
         if tensor is not None:
             need(min(tensor.shape, default=1) >= 1, "one of its tensors has a dimension below 1")
             need(tensor.size * tensor.dtype.itemsize <= MOST_TENSOR_BYTES, "one of its tensors is too large")
-    lower(lowering, layer)
+    # Absurd scales become infinity in float32, which the lowerings refuse: numpy need not warn of it.
+    with np.errstate(all="ignore"):
+        lower(lowering, layer)
 
 
 def _place(model: TfliteModel, lowering: Lowering, scratch_bytes: ScratchBytes) -> Plan:
