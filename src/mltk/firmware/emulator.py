@@ -121,10 +121,17 @@ class Emulator:
             raise DeviceError(f"The firmware is no usable ELF file: {error}") from error
 
     def _map(self, address: int, size: int) -> None:
-        for page in range(address // PAGE, (address + size - 1) // PAGE + 1):
-            if size and page not in self._mapped:
-                self._mapped.add(page)
-                self._engine.mem_map(page * PAGE, PAGE)
+        # Whole ranges at once: unicorn mixes regions up, silently, where there are about a thousand of them.
+        start = None
+        end = (address + size - 1) // PAGE + 1 if size else address // PAGE
+        for page in range(address // PAGE, end + 1):
+            is_new = page < end and page not in self._mapped
+            if is_new and start is None:
+                start = page
+            if not is_new and start is not None:
+                self._engine.mem_map(start * PAGE, (page - start) * PAGE)
+                self._mapped.update(range(start, page))
+                start = None
 
     def _on_block(self, engine: Any, address: int, size: int, _: Any) -> None:
         key = (address, size)
