@@ -2,6 +2,7 @@
 #ifndef MLTK_CONV_PATCH_H_
 #define MLTK_CONV_PATCH_H_
 
+#include "loops.h"
 #include "mltk_nn.h"
 
 /* Values of one patch, filled up to whole words. */
@@ -13,50 +14,72 @@ static inline size_t conv_patch_size(const mltk_conv_s8_params *params) {
 static inline size_t conv_scratch_bytes(const mltk_conv_s8_params *params) { return 5u * conv_patch_size(params); }
 
 /* Four bytes from and to any address where the processor can; no call of memcpy: most rows have a few bytes only. */
-static inline int8_t *conv_copy(int8_t *target, const int8_t *source, size_t count) {
+static inline void conv_copy(int8_t *target, const int8_t *source, size_t count) {
 #if defined(__GNUC__) && (defined(__ARM_FEATURE_UNALIGNED) || !defined(__arm__))
-  for (; count >= 4; count -= 4, target += 4, source += 4) __builtin_memcpy(target, source, 4);
+  if (count >= 4) {
+    const size_t last = count - 4;
+    NO_UNROLL
+    for (size_t at = 0; at < last; at += 4) __builtin_memcpy(target + at, source + at, 4);
+    __builtin_memcpy(target + last, source + last, 4); /* perhaps some bytes for the second time */
+    return;
+  }
 #endif
-  for (; count > 0; --count) *target++ = *source++;
-  return target;
+  NO_UNROLL
+  while (count > 0) {
+    --count;
+    target[count] = source[count];
+  }
 }
 
-static inline int8_t *conv_fill(int8_t *target, int8_t value, size_t count) {
-#if defined(__GNUC__) && (defined(__ARM_FEATURE_UNALIGNED) || !defined(__arm__))
-  const uint32_t four = (uint8_t)value * 0x01010101u;
-  for (; count >= 4; count -= 4, target += 4) __builtin_memcpy(target, &four, 4);
-#endif
-  for (; count > 0; --count) *target++ = value;
-  return target;
+/* The rows of a patch that has neighbours in the input beside each other, as far as they lie there. */
+static inline void conv_gather_rows(const mltk_conv_s8_params *params, const int8_t *input, int32_t top, int32_t left,
+                                    int8_t *patch) {
+  /* Copies, because a store of int8 may change anything for all that C knows. */
+  const int32_t in_h = params->in_h, in_w = params->in_w, kernel_w = params->kernel_w;
+  const int32_t dilation_h = params->dilation_h;
+  const size_t in_c = params->in_c, row_size = (size_t)kernel_w * in_c;
+  const int32_t before = left < 0 ? -left : 0;
+  const int32_t end = in_w - left < kernel_w ? in_w - left : kernel_w;
+  if (end <= before) return;
+  const size_t count = (size_t)(end - before) * in_c;
+  patch += (size_t)before * in_c;
+  left += before;
+  NO_UNROLL
+  for (int32_t ky = params->kernel_h, y = top; ky > 0; --ky, y += dilation_h, patch += row_size) {
+    if (y >= 0 && y < in_h) conv_copy(patch, input + (size_t)(y * in_w + left) * in_c, count);
+  }
+}
+
+/* The same cell by cell. */
+static __attribute__((noinline)) void conv_gather_cells(const mltk_conv_s8_params *params, const int8_t *input,
+                                                        int32_t top, int32_t left, int8_t *patch) {
+  const size_t in_c = params->in_c;
+  int32_t y = top;
+  for (uint32_t ky = params->kernel_h; ky > 0; --ky, y += params->dilation_h) {
+    int32_t x = left;
+    for (uint32_t kx = params->kernel_w; kx > 0; --kx, x += params->dilation_w, patch += in_c) {
+      const int inside = y >= 0 && y < params->in_h && x >= 0 && x < params->in_w;
+      if (inside) conv_copy(patch, input + (size_t)(y * params->in_w + x) * in_c, in_c);
+    }
+  }
 }
 
 /* The patch whose first cell is (top, left), [kernel_h][kernel_w][in_c], with the zero point where it leaves the input.
- */
+ * `patch` is aligned to words and has room for whole ones. */
 static inline void conv_gather_patch(const mltk_conv_s8_params *params, const int8_t *input, int32_t top, int32_t left,
                                      int8_t *patch) {
-  /* Copies, because a store of int8 may change anything for all that C knows. */
-  const int32_t in_h = params->in_h, in_w = params->in_w, kernel_w = params->kernel_w;
-  const int32_t dilation_h = params->dilation_h, dilation_w = params->dilation_w;
-  const size_t in_c = params->in_c;
-  const int8_t zero = params->in_zero;
-  /* Cells of a row before, in and after the input; a dilated row goes cell by cell. */
-  const int32_t before = left >= 0 ? 0 : -left < kernel_w ? -left : kernel_w;
-  const int32_t end = in_w - left < kernel_w ? (in_w - left > before ? in_w - left : before) : kernel_w;
-  for (int32_t ky = params->kernel_h, y = top; ky > 0; --ky, y += dilation_h) {
-    if (y < 0 || y >= in_h) {
-      patch = conv_fill(patch, zero, (size_t)kernel_w * in_c);
-    } else if (dilation_w == 1) {
-      const int8_t *row = input + (size_t)y * (size_t)in_w * in_c;
-      patch = conv_fill(patch, zero, (size_t)before * in_c);
-      patch = conv_copy(patch, row + (size_t)(left + before) * in_c, (size_t)(end - before) * in_c);
-      patch = conv_fill(patch, zero, (size_t)(kernel_w - end) * in_c);
-    } else {
-      const int8_t *row = input + (size_t)y * (size_t)in_w * in_c;
-      for (int32_t kx = kernel_w, x = left; kx > 0; --kx, x += dilation_w) {
-        const int inside = x >= 0 && x < in_w;
-        patch = inside ? conv_copy(patch, row + (size_t)x * in_c, in_c) : conv_fill(patch, zero, in_c);
-      }
-    }
+  const int32_t bottom = top + (params->kernel_h - 1) * params->dilation_h;
+  const int32_t right = left + (params->kernel_w - 1) * params->dilation_w;
+  if (top < 0 || left < 0 || bottom >= params->in_h || right >= params->in_w) {
+    const uint32_t zeros = (uint8_t)params->in_zero * 0x01010101u;
+    uint32_t *words = (uint32_t *)(void *)patch;
+    NO_UNROLL
+    for (size_t n_words = conv_patch_size(params) / 4u; n_words > 0; --n_words) *words++ = zeros;
+  }
+  if (params->dilation_w == 1) {
+    conv_gather_rows(params, input, top, left, patch);
+  } else {
+    conv_gather_cells(params, input, top, left, patch);
   }
 }
 

@@ -12,16 +12,10 @@
 #endif
 
 #include "fixed_point.h"
+#include "loops.h"
 #include "mltk_nn.h"
 
 enum { FINISH_SLOW = -64 };
-
-/* For short loops that run often: unrolling costs more than it saves. */
-#if defined(__clang__)
-#define NO_UNROLL _Pragma("clang loop unroll(disable)")
-#else
-#define NO_UNROLL
-#endif
 
 /* Four int8 from any address: one LDR, as these processors load from any. A builtin, because a bare chip has no
  * string.h. */
