@@ -137,7 +137,9 @@ def _keras_names() -> frozenset[str]:
         keras.dtype_policies,
     )
     names = {name for module in modules for name in dir(module) if name[:1].isupper()}
-    return frozenset(names | set(LAYERS) | {"Functional", "Model", "Policy", "TensorShape"}) - {"Lambda"}
+    # "__keras_tensor__" is a place in the graph of any functional model of Keras 3, no code.
+    others = {"Functional", "Model", "Policy", "TensorShape", "__keras_tensor__"}
+    return frozenset(names | set(LAYERS) | others) - {"Lambda"}
 
 
 def _write_config(file: Path, config: dict[str, Any]) -> None:

@@ -196,16 +196,17 @@ class StepReport(TensorBoardScalars):
         """Report a validation."""
         logs = logs or {}
         step = int(self.model.optimizer.iterations)
+        rate = float(self.model.optimizer.learning_rate)
         if "val_accuracy" in logs:
             get_mltk_logger().info(
                 "Step %d: rate %g, validation accuracy = %.1f%% (N=%d)",
                 step,
-                float(self.model.optimizer.learning_rate),
+                rate,
                 100 * float(logs["val_accuracy"]),
                 self._n_validation,
             )
         if self._is_written:
-            super().on_epoch_end(step, logs)
+            super().on_epoch_end(step, {**logs, "learning_rate": rate})
 
 
 def _test(keras_model: Any, parts: Parts, model: ModelSettings) -> ClassifierResults | None:
