@@ -15,7 +15,7 @@ from mltk.native import SOURCE_DIR
 from mltk.tflite.layers import TfliteTensor, shape_text
 from mltk.tflite.model import TfliteModel
 from mltk.tflite.plan.engine import scratch_bytes
-from mltk.tflite.plan.forms import form_for, pack_step, source_file
+from mltk.tflite.plan.forms import forms_for, pack_step, source_file
 from mltk.tflite.plan.kernels import KERNELS
 from mltk.tflite.plan.plan import make_plan
 from mltk.tflite.plan.steps import Plan
@@ -74,7 +74,7 @@ def compile_model(model: TfliteModel, name: str | None = None, target: Target | 
             f"'{name}' can not be the name of a C function: use letters, digits and '_', such as {identifier(name)}"
         )
     plan = make_plan(model, scratch_bytes)
-    forms = {step.kernel: form_for(step.kernel, target) for step in plan.steps}
+    forms = forms_for(plan.steps, target)
     plan = replace(plan, steps=tuple(pack_step(step, forms[step.kernel]) for step in plan.steps))
     files = {f"{name}.h": _header(model, plan, name), f"{name}.c": _source(model, plan, name)}
     for source in _kernel_files(forms):

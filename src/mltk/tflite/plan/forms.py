@@ -1,6 +1,6 @@
 """Forms of a kernel: the same results with other instructions, and the weights in the order that these want."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -11,6 +11,8 @@ from mltk.tflite.plan.kernels import KERNELS
 from mltk.tflite.plan.steps import Constants, Step
 
 PLAIN = ""
+# Weights of a model's convolutions that may take two bytes each: what it costs in flash at most, in bytes.
+MOST_WIDE_WEIGHTS = 6144
 
 
 class Processor(Protocol):
@@ -29,14 +31,36 @@ class Processor(Protocol):
         """It has the vector unit of Armv8.1-M."""
 
 
-def form_for(kernel: str, target: Processor | None) -> str:
-    """Return the fastest form of a kernel that a processor can run."""
-    if target is not None:
-        able = {"mve": target.has_mve, "dsp": target.has_dsp, "thumb2": target.has_thumb2}
-        for form, is_able in able.items():
-            if is_able and form in KERNELS[kernel].forms:
-                return form
-    return PLAIN
+def forms_for(steps: Sequence[Step], target: Processor | None) -> dict[str, str]:
+    """Return the form of each kernel of a plan: kernel -> the fastest form that a processor can run.
+
+    A kernel has one form in a model, so that its code is there once. Weights are widened to int16 ahead of time
+    only where they are few.
+
+    Args:
+        steps: the plan's.
+        target: the processor; plain C for any without one.
+
+    """
+    return {step.kernel: _form_for(step.kernel, steps, target) for step in steps}
+
+
+def _form_for(kernel: str, steps: Sequence[Step], target: Processor | None) -> str:
+    if target is None:
+        return PLAIN
+    n_weights = sum(
+        np.asarray(step.params["weights"]).size
+        for step in steps
+        if step.kernel == kernel and "weights" in step.params
+    )
+    able = {
+        "mve": target.has_mve,
+        "dsp16": target.has_dsp and n_weights <= MOST_WIDE_WEIGHTS,
+        "dsp": target.has_dsp,
+        "thumb2": target.has_thumb2,
+    }
+    forms = KERNELS[kernel].forms
+    return next((form for form, is_able in able.items() if is_able and form in forms), PLAIN)
 
 
 def source_file(kernel: str, form: str) -> str:
@@ -67,6 +91,20 @@ def _pack_words(n_channels: int) -> Callable[[Constants], Constants]:
         }
 
     return pack
+
+
+def _pack_halves(params: Constants) -> Constants:
+    """Weights [out_c][terms] -> [out_c / 2][terms / 4][values 0 and 2, values 1 and 3][2 channels] pairs of int16."""
+    weights = np.asarray(params["weights"], np.int8).reshape(_count(params["out_c"]), -1)
+    padded = _padded(weights, 2, 4).astype("<i2")
+    # [out_c / 2, 2 channels, terms / 4, first or last two, even or odd] -> pairs of first and last
+    values = padded.reshape(len(padded) // 2, 2, -1, 2, 2).transpose(0, 2, 4, 1, 3)
+    words = np.ascontiguousarray(values).view("<u4")
+    return {
+        **params,
+        "weights": words.astype(np.uint32).reshape(-1),
+        "shifts": _packed_shifts(params, weights.shape[1]),
+    }
 
 
 def _pack_bytes(n_channels: int, n_terms: int) -> Callable[[Constants], Constants]:
@@ -135,6 +173,7 @@ _MOST_RIGHT, _SLOW = 22, -64
 _PACK: dict[tuple[str, str], Callable[[Constants], Constants]] = {
     ("mltk_conv_s8", "thumb2"): _pack_bytes(4, 4),
     ("mltk_conv_s8", "dsp"): _pack_words(2),
+    ("mltk_conv_s8", "dsp16"): _pack_halves,
     ("mltk_conv_s8", "mve"): _pack_vectors,
     ("mltk_depthwise_conv_s8", "thumb2"): _pack_depthwise,
     ("mltk_depthwise_conv_s8", "dsp"): _pack_depthwise,

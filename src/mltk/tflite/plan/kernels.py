@@ -34,7 +34,7 @@ class Kernel:
             be that of a member's member, such as "shape.sizes[0]".
         has_scratch: it takes scratch memory, and NAME_scratch_bytes(params) tells how much.
         struct: the struct's name where several kernels share one.
-        forms: "dsp" or "mve" -> the C file of the form for processors with these instructions.
+        forms: such as "dsp" or "mve" -> the C file of the form for processors with these instructions.
 
     """
 
@@ -160,7 +160,12 @@ _ALL = (
         "conv_s8.c",
         _CONV,
         has_scratch=True,
-        forms={"thumb2": "conv_s8_thumb2.c", "dsp": "conv_s8_dsp.c", "mve": "conv_s8_mve.c"},
+        forms={
+            "thumb2": "conv_s8_thumb2.c",
+            "dsp": "conv_s8_dsp.c",
+            "dsp16": "conv_s8_dsp16.c",
+            "mve": "conv_s8_mve.c",
+        },
     ),
     Kernel(
         "mltk_depthwise_conv_s8",
