@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument(
         "--measure", default="1.0", help="seconds of sound in which the emulator counts instructions"
     )
+    parser.add_argument("--threshold", help="detection threshold of the model, 0 to 255; 200 without it")
     parser.add_argument("--validation_percentage", default="10")
     parser.add_argument("--testing_percentage", default="10")
     options = parser.parse_args()
@@ -143,6 +144,8 @@ def main() -> None:
         "speech_commands", "test_micro_speech", "tiny_conv.tflite", *labelled, "--board", options.board
     )
 
+    if options.threshold is not None:
+        commands.run("update_params", "tiny_conv.tflite", f"detection_threshold={options.threshold}")
     make_stream(clips, folder / "stream.wav")
     here = commands.run("classify_audio", "tiny_conv.tflite", "--audio", "stream.wav")
     there = commands.run("run", "tiny_conv.tflite", "--audio", "stream.wav", "--board", options.board, "--measure",

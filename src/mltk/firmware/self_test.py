@@ -200,9 +200,9 @@ def _check(model: TfliteModel, name: str, labels: list[str], clips: Sequence[Tes
     if not 1 <= len(clips) <= 1000:
         raise DeviceError(f"A test takes 1 to 1000 clips, not {len(clips)}")
     for clip in clips:
-        if clip.label not in labels:
+        if printable(clip.label) not in labels:
             raise DeviceError(
-                f"'{clip.label}' of {clip.name} is no class of {name}: it has {', '.join(labels)}"
+                f"'{printable(clip.label)}' of {printable(clip.name)} is no class of {name}: it has {', '.join(labels)}"
             )
         if clip.features.dtype != np.int8 or clip.features.size != given.size:
             raise DeviceError(
@@ -221,7 +221,9 @@ def _clips_source(model: TfliteModel, labels: list[str], clips: Sequence[TestCli
         text.append(array(f"features_{place}", "int8_t", features))
         text.append(array(f"scores_{place}", "int8_t", np.asarray(scores)))
         name = c_string(printable(clip.name))
-        entries.append(f"    {{{name}, {labels.index(clip.label)}u, features_{place}, scores_{place}}},")
+        entries.append(
+            f"    {{{name}, {labels.index(printable(clip.label))}u, features_{place}, scores_{place}}},"
+        )
     return "\n".join(
         [
             *text,
