@@ -26,6 +26,7 @@ COMMANDS = {
     "speech_commands": "mltk.cli.speech_commands",
     "firmware": "mltk.cli.firmware",
     "run": "mltk.cli.run",
+    "verify": "mltk.cli.verify",
     "update_params": "mltk.cli.update_params",
     "classify_audio": "mltk.cli.classify_audio",
     "view": "mltk.cli.view",

@@ -1,5 +1,6 @@
 """The generated C on this machine: the same files as on the chip, built with the compiler that is here."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -229,57 +230,71 @@ def _harness(compiled: CompiledModel, moments: Sequence[Snapshot]) -> str:
     for kind, tensors in (("input", plan.inputs), ("output", plan.outputs)):
         suffixes = [kind] if len(tensors) == 1 else [f"{kind}_{place}" for place in range(len(tensors))]
         ends[kind] = list(zip(suffixes, (plan.sizes[tensor.index] for tensor in tensors), strict=True))
-    lines = [
-        '#include "mltk/mltk_nn.h"',
-        "#include <stdio.h>",
-        f"static void {name}_step(void);",
-        *(f"#define {kernel}(...) ({kernel}(__VA_ARGS__), {name}_step())" for kernel in kernels),
-        f'#include "{name}.inc"',
-        "typedef struct {",
-        "  unsigned after;",
-        "  unsigned long offset, size;",
-        "} range;",
-        f"static {name}_state {name}_memory;",
-        f"static unsigned {name}_done;",
-        f"static int {name}_every;",
-        f"static const range {name}_ranges[] = {{",
-        *(f"  {line}" for line in ranges or ["{0, 0, 0},"]),
-        "};",
-        f"static void {name}_emit(void) {{",
-        f"  const range *next = {name}_ranges;",
-        f"  const range *end = next + sizeof({name}_ranges) / sizeof({name}_ranges[0]);",
-        f"  for (; {name}_every && next != end; ++next) {{",
-        f"    if (next->after == {name}_done) {{",
-        f"      fwrite((const char *){name}_memory.arena + next->offset, 1, next->size, stdout);",
-        "    }",
-        "  }",
-        "}",
-        f"static void {name}_step(void) {{",
-        f"  ++{name}_done;",
-        f"  {name}_emit();",
-        "}",
-        f"int run_{name}(int every_layer);",
-        f"int run_{name}(int every_layer) {{",
-        f"  {name}_state *state = &{name}_memory;",
-        f"  {name}_every = every_layer;",
-        f"  if ({name}_init(state) != {name.upper()}_OK) return 1;",
-        "  for (;;) {",
-        *(
-            f"    if (fread({name}_{end}(state), 1, {size}, stdin) != {size}) return 0;"
-            for end, size in ends["input"]
-        ),
-        f"    {name}_done = 0;",
-        f"    {name}_emit();",
-        f"    if ({name}_invoke(state) != {name.upper()}_OK) return 1;",
-        *(
-            f"    if (!every_layer) fwrite({name}_{end}(state), 1, {size}, stdout);"
-            for end, size in ends["output"]
-        ),
-        "  }",
-        "}",
+    wrapped = [f"#define {kernel}(...) ({kernel}(__VA_ARGS__), NAME_step())" for kernel in kernels]
+    reads = [
+        f"    if (fread(NAME_{end}(state), 1, {size}, stdin) != {size}) return 0;"
+        for end, size in ends["input"]
     ]
-    return "\n".join([*lines, ""])
+    writes = [
+        f"    if (!every_layer) fwrite(NAME_{end}(state), 1, {size}, stdout);" for end, size in ends["output"]
+    ]
+    text = _HARNESS
+    for mark, lines in (
+        ("RANGES", ranges or ["{0, 0, 0},"]),
+        ("KERNELS", wrapped),
+        ("READS", reads),
+        ("WRITES", writes),
+    ):
+        text = text.replace(f"@{mark}@", "\n".join(lines))
+    names = {"UPPER_": f"{name.upper()}_", "NAME": name}
+    # In one go: a model may be called RENAME.
+    return re.sub("UPPER_|NAME", lambda found: names[found[0]], text)
 
+
+# `range`s say which bytes of the arena are to be written after which step.
+_HARNESS = """
+#include "mltk/mltk_nn.h"
+#include <stdio.h>
+static void NAME_step(void);
+@KERNELS@
+#include "NAME.inc"
+typedef struct {
+  unsigned after;
+  unsigned long offset, size;
+} range;
+static NAME_state NAME_memory;
+static unsigned NAME_done;
+static int NAME_every;
+static const range NAME_ranges[] = {
+@RANGES@
+};
+static void NAME_emit(void) {
+  const range *next = NAME_ranges;
+  const range *end = next + sizeof(NAME_ranges) / sizeof(NAME_ranges[0]);
+  for (; NAME_every && next != end; ++next) {
+    if (next->after == NAME_done) {
+      fwrite((const char *)NAME_memory.arena + next->offset, 1, next->size, stdout);
+    }
+  }
+}
+static void NAME_step(void) {
+  ++NAME_done;
+  NAME_emit();
+}
+int run_NAME(int every_layer);
+int run_NAME(int every_layer) {
+  NAME_state *state = &NAME_memory;
+  NAME_every = every_layer;
+  if (NAME_init(state) != UPPER_OK) return 1;
+  for (;;) {
+@READS@
+    NAME_done = 0;
+    NAME_emit();
+    if (NAME_invoke(state) != UPPER_OK) return 1;
+@WRITES@
+  }
+}
+"""
 
 _MAIN = """
 #ifdef _WIN32
