@@ -161,6 +161,7 @@ def geometry(
 
 def window(size: int, kernel: int, stride: int, dilation: int, padding: int) -> tuple[int, int]:
     """Return (positions of a sliding window, cells of padding before the first), TensorFlow's rule."""
+    need(schema.enum_name("Padding", padding) in ("SAME", "VALID"), "its padding is neither SAME nor VALID")
     reach = (kernel - 1) * dilation + 1
     if schema.enum_name("Padding", padding) == "VALID":
         return max(0, math.ceil((size - reach + 1) / stride)), 0

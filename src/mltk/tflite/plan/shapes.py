@@ -106,7 +106,10 @@ def lower_pack(lowering: Lowering, layer: TfliteLayer) -> None:
     output = layer.outputs[0]
     axis = _axis(int(layer.options.get("axis", 0)), len(output.shape))
     sources = [tensor_at(layer, place) for place in range(len(layer.inputs))]
-    need(len(sources) == output.shape[axis], "its inputs do not fill its output")
+    need(
+        len(sources) == output.shape[axis] == int(layer.options.get("values_count", len(sources))),
+        "its inputs do not fill its output",
+    )
     for source in sources:
         _same_values(source, output)
         need(source.shape == _without(output.shape, axis), "its inputs do not fit its output")
