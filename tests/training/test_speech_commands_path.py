@@ -18,6 +18,7 @@ for module, extra in (
 SCRIPT = Path(__file__).parents[2] / "scripts" / "micro_speech_path.py"
 
 
+@pytest.mark.slow
 def test_the_readmes_path(tmp_path: Path) -> None:
     arguments = [
         "--steps",

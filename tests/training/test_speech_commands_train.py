@@ -13,6 +13,7 @@ from speech_commands_words import settings, write_words
 from typer.testing import CliRunner
 
 from mltk.cli.main import make_app
+from mltk.cli.speech_commands import _fetch
 from mltk.evaluation.evaluate import evaluate_model
 from mltk.models.archive import ModelArchive
 from mltk.tflite.micro import is_available
@@ -261,5 +262,7 @@ def test_a_data_set_is_fetched_into_an_empty_folder_only(
     assert "Final test accuracy" in result.output
     assert f"Checkpoint: {tmp_path / 'train' / 'single_fc.ckpt-2'}" in result.output
     assert len(list((tmp_path / "data" / "yes").iterdir())) == 40
-    other = [*arguments[:2], "--data_url=file:///missing.tar.gz", *arguments[3:]]
-    assert CliRunner().invoke(make_app(), other).exit_code == 0
+    # What is there already is not fetched again
+    _fetch("file:///missing.tar.gz", str(tmp_path / "data"))
+    with pytest.raises(MltkError, match="missing"):
+        _fetch("file:///missing.tar.gz", str(tmp_path / "empty"))
