@@ -60,7 +60,10 @@ def run(
     """
     from mltk.firmware.emulators import find_emulator
     from mltk.firmware.firmware import make_firmware
+    from mltk.utils.errors import DeviceError
 
+    if not measure >= 0:
+        raise DeviceError(f"Instructions can be counted in 0 or more seconds of sound, not in {measure:g}")
     machine = find_emulator(emulator)
     made = make_firmware(model, _board(target, board), test)
     sound = _started(_blocks(audio, made.detector.sample_rate_hz))

@@ -108,7 +108,6 @@ BOARDS: dict[str, Board] = {
             25_000_000,
             _MPS2_UART,
             _MPS2_LED,
-            # Its memories begin elsewhere than its siblings'.
             Memory(0x0000_0000, 4096 * _KB),
             Memory(0x2000_0000, 4096 * _KB),
         ),

@@ -21,7 +21,7 @@ from mltk.models.loading import resolve_tflite
 from mltk.models.model import MltkModel
 from mltk.native import SOURCE_DIR
 from mltk.tflite.model import TfliteModel
-from mltk.utils.errors import DeviceError
+from mltk.utils.errors import DeviceError, MltkError
 from mltk.utils.files import make_folder, replacing
 from mltk.utils.text import printable
 
@@ -66,6 +66,9 @@ class Firmware:
 
         """
         folder = make_folder(Path(directory))
+        for name in self.files:  # known only when the others are in place, else
+            if (folder / name).is_dir():
+                raise MltkError(f"Can not write {folder / name}: there is a folder of that name")
         with ExitStack() as written:
             for name, text in self.files.items():
                 path = written.enter_context(replacing(folder / name))
@@ -187,6 +190,8 @@ def makefile(name: str, board: Board, files: Iterable[str]) -> str:
             "NAME": _file_name(name),
             "BOARD": board.title,
             "CPU_GCC": board.target.name,
+            # GCC has the vector unit with hardware floats only.
+            "FLOAT_GCC": "hard" if board.target.has_mve else "soft",
             "CPU_ZIG": board.target.cpu,
             "SOURCES": " \\\n  ".join(sorted(path for path in files if path.endswith(".c"))),
         },
