@@ -21,7 +21,7 @@ GRAPHS = {
     **{f"convs_{seed}": convolutions(seed) for seed in range(2)},
     **{f"net_{seed}": everything(seed) for seed in range(3)},
 }
-SAMPLES = 20
+SAMPLES = 8
 
 
 def harness():

@@ -16,8 +16,8 @@ pytest.importorskip("unicorn", reason="needs the extra device")
 TARGETS = ("cortex-m4", "cortex-m0plus")
 MODELS = {
     "ds_cnn": ds_cnn,
-    **{f"everything_{seed}": lambda seed=seed: everything(seed) for seed in range(2)},
-    **{f"convolutions_{seed}": lambda seed=seed: convolutions(seed) for seed in range(3)},
+    "everything": everything,
+    **{f"convolutions_{seed}": lambda seed=seed: convolutions(seed) for seed in range(2)},
     "micro_speech": lambda: shared_model("tflite_micro_speech.mltk.zip"),
     "on_off": lambda: shared_model("keyword_spotting_on_off.tflite"),
 }
@@ -29,7 +29,7 @@ def test_chip_equals_tflm(name, target):
     data = MODELS[name]()
     model = TfliteModel(data)
     chip = ChipModel(compile_model(model, "words", find_target(target)), find_target(target))
-    for seed in range(3):
+    for seed in range(1 if name == "ds_cnn" else 3):
         inputs = sample(model, seed)
         for got, wanted in zip(chip.run(*inputs).outputs, run_tflm(data, *inputs), strict=True):
             np.testing.assert_array_equal(got, wanted)

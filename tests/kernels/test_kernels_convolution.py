@@ -19,19 +19,19 @@ from mltk.tflite.plan.engine import NativeModel
 from mltk.utils.errors import TfliteError
 
 
-@many(80)
+@many(40)
 @given(convolutions(depthwise=False), seeds)
 def test_conv_2d(data, seed):
     assert_equals_tflm(data, seed=seed)
 
 
-@many(80)
+@many(40)
 @given(convolutions(depthwise=True), seeds)
 def test_depthwise_conv_2d(data, seed):
     assert_equals_tflm(data, seed=seed)
 
 
-@many(80)
+@many(40)
 @given(fully_connecteds(), seeds)
 def test_fully_connected(data, seed):
     assert_equals_tflm(data, seed=seed)

@@ -40,7 +40,7 @@ OWN_INPUT = {"quantize": graphs.quantizes(), "bytes": graphs.bytes_to_int8(), "r
 
 @pytest.mark.parametrize("operator", ANY_INPUT)
 def test_on_random_values(operator):
-    @many(60)
+    @many(30)
     @given(ANY_INPUT[operator], seeds)
     def check(data, seed):
         assert_equals_tflm(data, seed=seed)
@@ -50,7 +50,7 @@ def test_on_random_values(operator):
 
 @pytest.mark.parametrize("operator", ALL_VALUES)
 def test_on_every_value(operator):
-    @many(40)
+    @many(20)
     @given(ALL_VALUES[operator])
     def check(data):
         assert_equals_tflm(data, graphs.all_values())
@@ -60,7 +60,7 @@ def test_on_every_value(operator):
 
 @pytest.mark.parametrize("operator", OWN_INPUT)
 def test_on_its_own_values(operator):
-    @many(40)
+    @many(20)
     @given(OWN_INPUT[operator])
     def check(case):
         assert_equals_tflm(*case)
