@@ -3,18 +3,11 @@
  * The patches of two positions are expanded to int16 once, side by side: of four values of each, the first two words
  * hold values 0 and 2 of either patch, the next two 1 and 3, the order in which SXTB16 expands.
  *
- * A form defines WEIGHT_WORDS (of two channels, for four values) and weights_at(). */
+ * A form writes add_products(). */
 #ifndef MLTK_CONV_DSP_H_
 #define MLTK_CONV_DSP_H_
 
 #include "dsp.h"
-
-/* Weights 0 and 2, and 1 and 3, of two channels. */
-typedef struct {
-  uint32_t even_0, even_1, odd_0, odd_1;
-} dsp_weights;
-
-static inline dsp_weights weights_at(const uint32_t *weights);
 
 enum { WORDS_A_STEP = 4 };
 
@@ -25,36 +18,29 @@ static inline void store_four(uint32_t *words, int position, uint32_t four) {
 
 #include "conv_pairs.h"
 
+/* Of position 0 with channel 0, 0 with 1, 1 with 0, 1 with 1. */
+typedef struct {
+  int32_t of_00, of_01, of_10, of_11;
+} pair_sums;
+
+/* Steps over the weights. */
+static inline pair_sums add_products(pair_sums sums, const uint32_t *words, const uint32_t **next_weights,
+                                     size_t n_steps);
+
 /* All channels of two positions; the same output twice for a single one. */
 static void two_positions(const mltk_conv_s8_params *params, const uint32_t *patches, size_t n_steps, int8_t *output_0,
                           int8_t *output_1) {
   const uint32_t *weights = (const uint32_t *)params->weights;
-  const uint32_t *const end = patches + n_steps * WORDS_A_STEP;
   const int32_t zero = params->out_zero;
   for (uint32_t o = 0; o < params->out_c; o += 2) {
     const uint32_t next = o + 1 < params->out_c ? o + 1 : o;
-    int32_t sum_00 = params->bias[o], sum_01 = params->bias[next];
-    int32_t sum_10 = sum_00, sum_11 = sum_01;
-    const uint32_t *words = patches;
-    do {
-      const dsp_weights weight = weights_at(weights);
-      const uint32_t even_0 = words[0], even_1 = words[1], odd_0 = words[2], odd_1 = words[3];
-      sum_00 = dsp_mac(even_0, weight.even_0, sum_00);
-      sum_10 = dsp_mac(even_1, weight.even_0, sum_10);
-      sum_01 = dsp_mac(even_0, weight.even_1, sum_01);
-      sum_11 = dsp_mac(even_1, weight.even_1, sum_11);
-      sum_00 = dsp_mac(odd_0, weight.odd_0, sum_00);
-      sum_10 = dsp_mac(odd_1, weight.odd_0, sum_10);
-      sum_01 = dsp_mac(odd_0, weight.odd_1, sum_01);
-      sum_11 = dsp_mac(odd_1, weight.odd_1, sum_11);
-      weights += WEIGHT_WORDS;
-      words += WORDS_A_STEP;
-    } while (words != end);
+    pair_sums sums = {params->bias[o], params->bias[next], params->bias[o], params->bias[next]};
+    sums = add_products(sums, patches, &weights, n_steps);
     /* The filled up channel first: it has the same place as the last one. */
-    const finish_channel scale_1 = finish_channel_of(params->multipliers, params->shifts, next, zero);
-    finish_two(scale_1, zero, sum_01, sum_11, output_0 + next, output_1 + next);
-    const finish_channel scale_0 = finish_channel_of(params->multipliers, params->shifts, o, zero);
-    finish_two(scale_0, zero, sum_00, sum_10, output_0 + o, output_1 + o);
+    const finish_channel scale_1 = finish_channel_of(params->multipliers, params->shifts, next);
+    finish_two(scale_1, zero, sums.of_01, sums.of_11, output_0 + next, output_1 + next);
+    const finish_channel scale_0 = finish_channel_of(params->multipliers, params->shifts, o);
+    finish_two(scale_0, zero, sums.of_00, sums.of_10, output_0 + o, output_1 + o);
   }
 }
 

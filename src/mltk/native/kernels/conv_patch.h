@@ -17,10 +17,9 @@ static inline size_t conv_scratch_bytes(const mltk_conv_s8_params *params) { ret
 static inline void conv_copy(int8_t *target, const int8_t *source, size_t count) {
 #if defined(__GNUC__) && (defined(__ARM_FEATURE_UNALIGNED) || !defined(__arm__))
   if (count >= 4) {
-    const size_t last = count - 4;
+    __builtin_memcpy(target + count - 4, source + count - 4, 4); /* perhaps some bytes for the second time */
     NO_UNROLL
-    for (size_t at = 0; at < last; at += 4) __builtin_memcpy(target + at, source + at, 4);
-    __builtin_memcpy(target + last, source + last, 4); /* perhaps some bytes for the second time */
+    for (; count > 4; count -= 4, target += 4, source += 4) __builtin_memcpy(target, source, 4);
     return;
   }
 #endif
@@ -42,12 +41,15 @@ static inline void conv_gather_rows(const mltk_conv_s8_params *params, const int
   const int32_t end = in_w - left < kernel_w ? in_w - left : kernel_w;
   if (end <= before) return;
   const size_t count = (size_t)(end - before) * in_c;
+  const size_t next_row = (size_t)dilation_h * (size_t)in_w * in_c;
   patch += (size_t)before * in_c;
-  left += before;
+  int32_t rows = params->kernel_h, y = top;
+  for (; y < 0 && rows > 0; --rows, y += dilation_h) patch += row_size;
+  for (; rows > 0 && y + (rows - 1) * dilation_h >= in_h; --rows) continue;
+  if (rows <= 0) return;
+  const int8_t *row = input + (size_t)(y * in_w + left + before) * in_c;
   NO_UNROLL
-  for (int32_t ky = params->kernel_h, y = top; ky > 0; --ky, y += dilation_h, patch += row_size) {
-    if (y >= 0 && y < in_h) conv_copy(patch, input + (size_t)(y * in_w + left) * in_c, count);
-  }
+  for (; rows > 0; --rows, patch += row_size, row += next_row) conv_copy(patch, row, count);
 }
 
 /* The same cell by cell. */

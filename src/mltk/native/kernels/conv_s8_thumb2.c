@@ -20,7 +20,7 @@ static inline uint32_t channel_at(const mltk_conv_s8_params *params, uint32_t o,
 static inline void finish_at(const mltk_conv_s8_params *params, uint32_t channel, int32_t sum_0, int32_t sum_1,
                              int8_t *output_0, int8_t *output_1) {
   const int32_t zero = params->out_zero;
-  const finish_channel scale = finish_channel_of(params->multipliers, params->shifts, channel, zero);
+  const finish_channel scale = finish_channel_of(params->multipliers, params->shifts, channel);
   finish_two(scale, zero, sum_0, sum_1, output_0 + channel, output_1 + channel);
 }
 

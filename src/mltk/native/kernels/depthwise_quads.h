@@ -19,7 +19,7 @@ size_t mltk_depthwise_conv_s8_scratch_bytes(const mltk_conv_s8_params *params) {
 }
 
 static inline void finish(const mltk_conv_s8_params *params, uint32_t o, int32_t sum, int8_t *output) {
-  const finish_channel scale = finish_channel_of(params->multipliers, params->shifts, o, params->out_zero);
+  const finish_channel scale = finish_channel_of(params->multipliers, params->shifts, o);
   output[o] = finish_one(scale, params->out_zero, sum);
 }
 

@@ -49,7 +49,7 @@ void mltk_fully_connected_s8(const mltk_fully_connected_s8_params *params, const
       const four_sums all = four_channels(input, weights, in_c);
       const int32_t sums[CHANNELS] = {all.of_0, all.of_1, all.of_2, all.of_3};
       for (uint32_t c = 0; c < CHANNELS && o + c < out_c; ++c) {
-        const finish_channel scale = finish_channel_of(params->multipliers, params->shifts, o + c, zero);
+        const finish_channel scale = finish_channel_of(params->multipliers, params->shifts, o + c);
         *output++ = finish_one(scale, zero, sums[c] + params->bias[o + c]);
       }
     }

@@ -27,7 +27,7 @@ void mltk_fully_connected_s8(const mltk_fully_connected_s8_params *params, const
     for (uint32_t o = 0; o < out_c; o += CHANNELS, weights += (size_t)in_c * CHANNELS) {
       const four_sums sums = four_channels(input, weights, in_c);
       for (uint32_t c = 0; c < CHANNELS && o + c < out_c; ++c) {
-        const finish_channel scale = finish_channel_of(params->multipliers, params->shifts, o + c, zero);
+        const finish_channel scale = finish_channel_of(params->multipliers, params->shifts, o + c);
         *output++ = finish_one(scale, zero, sums.c[c] + params->bias[o + c]);
       }
     }

@@ -28,27 +28,27 @@ static inline uint32_t load_four(const int8_t *values) {
 /* How one channel is scaled. */
 typedef struct {
   int32_t multiplier, right;
-  int32_t offset; /* half of what is shifted out, and the zero point shifted to the left by as much */
 } finish_channel;
 
-static inline finish_channel finish_channel_of(const int32_t *multipliers, const int8_t *shifts, uint32_t channel,
-                                               int32_t zero) {
-  const int32_t right = shifts[channel];
-  /* The shift of a slow channel has no meaning here, but has to have one in C. */
-  const int32_t offset = mltk_shift_left(2 * zero + 1, right & 31) >> 1;
-  const finish_channel scale = {multipliers[channel], right, offset};
+static inline finish_channel finish_channel_of(const int32_t *multipliers, const int8_t *shifts, uint32_t channel) {
+  const finish_channel scale = {multipliers[channel], shifts[channel]};
   return scale;
 }
 
 static inline int finish_is_fast(finish_channel scale) { return scale.right > 0; }
 
-static inline int8_t finish_fast(finish_channel scale, int32_t sum) {
+/* Half of what a fast channel shifts out, and the zero point shifted to the left by as much. */
+static inline int32_t finish_offset(finish_channel scale, int32_t zero) {
+  return mltk_shift_left(2 * zero + 1, scale.right) >> 1;
+}
+
+static inline int8_t finish_fast(finish_channel scale, int32_t offset, int32_t sum) {
   /* (sum * multiplier + 2^30) >> 31 as the upper word of a product, rounded: one instruction where there is SMMULR. */
   const int64_t product = (int64_t)mltk_shift_left(sum, 1) * scale.multiplier;
   int32_t value = (int32_t)((product + (INT64_C(1) << 31)) >> 32);
   value += value >> 31; /* a half is rounded away from zero */
   /* SSAT: compilers know it by this. */
-  return mltk_clamp_s8((value + scale.offset) >> scale.right, INT8_MIN, INT8_MAX);
+  return mltk_clamp_s8((value + offset) >> scale.right, INT8_MIN, INT8_MAX);
 }
 
 static __attribute__((noinline)) int8_t finish_slow(int32_t multiplier, int32_t shift, int32_t sum, int32_t zero) {
@@ -59,8 +59,9 @@ static __attribute__((noinline)) int8_t finish_slow(int32_t multiplier, int32_t 
 static inline void finish_two(finish_channel scale, int32_t zero, int32_t sum_0, int32_t sum_1, int8_t *output_0,
                               int8_t *output_1) {
   if (finish_is_fast(scale)) {
-    *output_0 = finish_fast(scale, sum_0);
-    *output_1 = finish_fast(scale, sum_1);
+    const int32_t offset = finish_offset(scale, zero);
+    *output_0 = finish_fast(scale, offset, sum_0);
+    *output_1 = finish_fast(scale, offset, sum_1);
   } else {
     *output_0 = finish_slow(scale.multiplier, scale.right, sum_0, zero);
     *output_1 = finish_slow(scale.multiplier, scale.right, sum_1, zero);
@@ -68,7 +69,8 @@ static inline void finish_two(finish_channel scale, int32_t zero, int32_t sum_0,
 }
 
 static inline int8_t finish_one(finish_channel scale, int32_t zero, int32_t sum) {
-  return finish_is_fast(scale) ? finish_fast(scale, sum) : finish_slow(scale.multiplier, scale.right, sum, zero);
+  if (finish_is_fast(scale)) return finish_fast(scale, finish_offset(scale, zero), sum);
+  return finish_slow(scale.multiplier, scale.right, sum, zero);
 }
 
 /* The fused activation, over all outputs at once: most leave the whole range of int8 and need nothing. */
