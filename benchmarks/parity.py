@@ -27,6 +27,7 @@ from mltk.audio.resample import resample
 from mltk.detection.stream import KeywordDetector
 from mltk.firmware.host import Snapshot, snapshots
 from mltk.firmware.layer_engines import ChipLayers, HostLayers, LayerEngine, MicroLayers, NativeLayers
+from mltk.firmware.parity import random_values
 from mltk.firmware.targets import find_target
 from mltk.models.loading import resolve_tflite
 from mltk.tflite.model import TfliteModel
@@ -77,21 +78,7 @@ def random_inputs(model: TfliteModel, n: int, seed: int) -> list[Array]:
     """
     rng = np.random.default_rng(seed)
     (tensor,) = model.inputs
-    inputs: list[Array] = []
-    for number in range(n):
-        noise = rng.uniform(-1, 1, tensor.size)
-        if number % 2:
-            width = int(rng.integers(2, 200))
-            noise = np.convolve(noise, np.ones(width) / np.sqrt(width), "same") * rng.uniform(0.1, 2)
-            noise += rng.uniform(-1, 1)
-        if tensor.dtype.kind == "f":
-            values = noise * 4
-        else:
-            limits = np.iinfo(tensor.dtype)
-            half = (limits.max - limits.min) / 2
-            values = np.clip(np.rint(noise * half + limits.min + half), limits.min, limits.max)
-        inputs.append(values.reshape(tensor.shape).astype(tensor.dtype))
-    return inputs
+    return [random_values(rng, tensor, number % 2 == 1) for number in range(n)]
 
 
 def clips(n: int, rate_hz: int, seed: int) -> Iterator[NDArray[np.int16]]:

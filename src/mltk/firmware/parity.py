@@ -126,12 +126,15 @@ def _random_cases(model: TfliteModel, count: int, seed: int) -> list[_Case]:
     """Return noise over the whole range of the inputs' types, every other one smooth, which excites other paths."""
     rng = np.random.default_rng(seed)
     return [
-        _Case(f"random input {number}", [_random(rng, tensor, number % 2 == 1) for tensor in model.inputs])
+        _Case(
+            f"random input {number}", [random_values(rng, tensor, number % 2 == 1) for tensor in model.inputs]
+        )
         for number in range(count)
     ]
 
 
-def _random(rng: np.random.Generator, tensor: TfliteTensor, is_smooth: bool) -> Array:
+def random_values(rng: np.random.Generator, tensor: TfliteTensor, is_smooth: bool) -> Array:
+    """Return noise over the whole range of a tensor's type, or smooth noise at a level of its own."""
     noise = rng.uniform(-1, 1, tensor.size)
     if is_smooth:
         width = int(rng.integers(2, 200))
