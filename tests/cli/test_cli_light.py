@@ -99,9 +99,12 @@ def test_classify_audio_loads_no_tensorflow(shared_dir: Path, speech_dir: Path) 
     assert not loaded & HEAVY
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "synthesize"])
+@pytest.mark.parametrize(
+    "command", [name for name in COMMANDS if name not in ("synthesize", "speech_commands")]
+)
 def test_a_wrong_name_is_one_sentence(command: str, tmp_path: Path) -> None:
-    extra = ["volume=1"] if command == "update_params" else []
+    needed = {"update_params": ["volume=1"], "firmware": ["--board", "bluepill"], "run": ["--audio", "-"]}
+    extra = needed.get(command, [])
     code, output, errors, _ = run_command(command, "no_such_model", *extra, cwd=tmp_path)
     assert code == 2
     assert "no_such_model" in errors

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from speech_commands_words import FEATURES, SPEAKERS, settings, write_words
 
+from mltk.audio.read import read_audio_file
 from mltk.audio.write import write_audio_file
 from mltk.datasets.feed_recipe import ClipCache, Item
 from mltk.datasets.selection import Clip
+from mltk.frontend.apply import apply_frontend
+from mltk.frontend.settings import AudioFeatureGeneratorSettings
 from mltk.training.speech_commands.data import (
     PARTS,
     StepFeed,
@@ -143,6 +146,33 @@ def test_clips_are_moved_and_noise_is_mixed_in(words: Path, tmp_path: Path) -> N
     np.testing.assert_array_equal(again, made[7])
     measured = make_recipe(parts, chosen.model.features)
     np.testing.assert_allclose(measured.make_sample(Item(str(path), 2, 0), 0, 4000, cache), click, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["micro", "average"])
+def test_warm_up_is_heard_by_the_frontend_alone(words: Path, tmp_path: Path, kind: str) -> None:
+    features = {"preprocess": kind, "quantize": True}
+    none = {"background_volume": 0.0, "time_shift_ms": 0.0}
+    chosen = settings(words, tmp_path, features=features, **none, warmup_ms=190)
+    parts = find_parts(CLASSES, chosen.data)
+    items = [Item(clip.path, 2, 0) for clip in parts.clips["training"] if clip.path is not None][:4]
+
+    def made(**flags: Any) -> Any:
+        told = settings(words, tmp_path, features=features, **{**none, **flags})
+        return make_recipe(parts, told.model.features, 1, told).make_batch(items, 0, ClipCache())[0]
+
+    plain, warm = made(), made(warmup_ms=190)
+    assert warm.shape == plain.shape
+    if kind == "average":
+        np.testing.assert_array_equal(warm, plain)
+        return
+    # 190 ms are rounded up to whole steps of 20 ms; without noise they are zeros.
+    clip, _ = read_audio_file(str(items[0].path), return_sample_rate=True)
+    longer = np.concatenate([np.zeros(3200, np.float32), clip])
+    told = AudioFeatureGeneratorSettings(**chosen.model.features.frontend_settings, sample_length_ms=450)
+    np.testing.assert_array_equal(warm[0, ..., 0], apply_frontend(longer, told, np.int8)[-12:])
+    noisy = {"background_volume": 0.1, "background_frequency": 1.0}
+    differs = not np.array_equal(made(**noisy, warmup_ms=190), made(**noisy))
+    assert differs
 
 
 def test_steps_do_not_depend_on_where_a_training_began(words: Path, tmp_path: Path) -> None:

@@ -60,6 +60,12 @@ def train(
     time_shift_ms: Annotated[
         float, typer.Option("--time_shift_ms", help="Clips are moved by up to so much.")
     ] = 100.0,
+    warmup_ms: Annotated[
+        int,
+        typer.Option(
+            "--warmup_ms", help="Up to so much sound before each clip, as in a stream; 0: the scripts'."
+        ),
+    ] = 0,
     testing_percentage: Testing = 10,
     validation_percentage: Validation = 10,
     sample_rate: SampleRate = 16000,
@@ -146,6 +152,7 @@ def train(
         background_volume=background_volume,
         background_frequency=background_frequency,
         time_shift_ms=time_shift_ms,
+        warmup_ms=warmup_ms,
         eval_step_interval=eval_step_interval,
         save_step_interval=save_step_interval,
         seed=seed,

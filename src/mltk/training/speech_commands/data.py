@@ -7,7 +7,7 @@ so a clip stays in its part whatever else is added, and with 10 % each they are 
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +176,10 @@ class ClipRecipe(Recipe):
         return np.dtype(np.int8 if self.features.quantize else np.float32)
 
     def make_sample(self, item: Item, epoch: int, length: int, cache: ClipCache) -> NDArray[np.float32]:
-        """Return one clip: float32 [length]. What is random depends on the seed and the item's index alone."""
+        """Return one clip, the warm-up before it included: float32 [length].
+
+        What is random depends on the seed and the item's index alone.
+        """
         del epoch
         rng = np.random.default_rng((self.seed, item.index))
         rate = self.frontend_settings.sample_rate_hz
@@ -185,14 +188,16 @@ class ClipRecipe(Recipe):
             return make_silence(length, Augmentation(), rng, noises)
         # As large a number of draws for every clip: a setting that is switched off leaves the others' values.
         shift, chooses_noise, volume = rng.random(3)
-        clip = fit_length(cache.get(item.path, rate), length)
-        clip = _moved(clip, round((2 * shift - 1) * self.time_shift))
+        lead_in = length - self.frontend_settings.sample_length
+        clip = fit_length(cache.get(item.path, rate), length - lead_in)
+        clip = np.pad(_moved(clip, round((2 * shift - 1) * self.time_shift)), (lead_in, 0))
         if not noises or chooses_noise >= self.background_frequency or not self.background_volume:
             return to_float32(clip)
         noise = random_noise(length, noises, rng)
-        return np.asarray(
-            np.clip(clip + np.float32(volume * self.background_volume) * noise, -1.0, 1.0), np.float32
-        )
+        clip = np.clip(clip + np.float32(volume * self.background_volume) * noise, -1.0, 1.0)
+        # Digital silence leaves the frontend as it was made: a shorter warm-up in a row of the same length.
+        clip[: rng.integers(lead_in + 1)] = 0.0
+        return np.asarray(clip, np.float32)
 
     def _noise(self, rng: np.random.Generator) -> tuple[str, ...]:
         """Return the one noise that a clip may get; only that is read."""
@@ -200,9 +205,9 @@ class ClipRecipe(Recipe):
         return (self.noise_paths[place % len(self.noise_paths)],) if self.noise_paths else ()
 
     def _features(self, samples: NDArray[np.int16], settings: Any) -> NDArray[Any]:
-        del settings
         assert self.features is not None
-        return compute_features(samples, self.features)
+        longer = replace(self.features, clip_duration_ms=settings.sample_length_ms)
+        return compute_features(samples, longer)[:, -self.features.shape[0] :]
 
 
 def _moved(clip: NDArray[np.float32], by: int) -> NDArray[np.float32]:
@@ -287,6 +292,8 @@ def make_recipe(
         recipe.time_shift = int(training.time_shift_ms * features.sample_rate / 1000)
         recipe.background_frequency = training.background_frequency
         recipe.background_volume = training.background_volume
+        # The other kinds of features know nothing of what was before a window.
+        recipe.warmup_ms = training.warmup_ms if features.preprocess == "micro" else 0
     return recipe
 
 

@@ -288,6 +288,8 @@ class TrainSettings:
         background_volume: how loud background noise is at most, 0 to 1.
         background_frequency: share of the training clips that get it.
         time_shift_ms: clips are moved in time by up to so much.
+        warmup_ms: sound before each clip whose features are dropped, up to so much: the frontend of a running stream has
+            heard something before.
         eval_step_interval, save_step_interval: steps between two validations, and two checkpoints.
         seed: of everything that is random.
         cores: worker processes, as for `ParallelAudioDataGenerator`; 0: none.
@@ -308,6 +310,7 @@ class TrainSettings:
     background_volume: float = 0.1
     background_frequency: float = 0.8
     time_shift_ms: float = 100.0
+    warmup_ms: int = 0
     eval_step_interval: int = 400
     save_step_interval: int = 100
     seed: int = 42
@@ -321,6 +324,7 @@ class TrainSettings:
         require("background_volume", self.background_volume, 0, 1)
         require("background_frequency", self.background_frequency, 0, 1)
         require("time_shift_ms", self.time_shift_ms, 0, self.model.features.clip_duration_ms)
+        require("warmup_ms", self.warmup_ms, 0, 60_000)
         require("eval_step_interval", self.eval_step_interval, 1, 10_000_000)
         require("save_step_interval", self.save_step_interval, 1, 10_000_000)
         require("seed", self.seed, 0, 2**32 - 1)
