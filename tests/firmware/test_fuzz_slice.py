@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from fuzz_examine import Examiner, check_programs
 from fuzz_mutations import mutate
 from fuzz_seeds import INT32, Builder, schema, seed_models
+from tflite_models import pack
 
 from mltk.firmware.compile import compile_model
 from mltk.tflite.model import TfliteModel
@@ -111,6 +112,27 @@ def test_a_convolution_with_options_of_another_operator_is_refused():
     build.operator(3, [source, kernel, -1], [output], schema.SoftmaxOptionsT(1.0))
     with pytest.raises(TfliteError, match="lacks the option stride_h"):
         NativeModel(TfliteModel(build.pack([source], [output])))
+
+
+@pytest.mark.parametrize("code", [22, 25])
+def test_a_state_that_another_layer_reads_is_refused(code):
+    """It shared memory with other tensors: what was read depended on the plan."""
+    model = schema.ModelT.InitFromPackedBuf(seed_models()["recurrent"], 0)
+    (graph,) = model.subgraphs
+    state = next(index for index, tensor in enumerate(graph.tensors) if tensor.isVariable)
+    softmax = graph.operators[-1]
+    if code == 22:
+        model.operatorCodes[softmax.opcodeIndex].builtinCode = 22
+        model.operatorCodes[softmax.opcodeIndex].deprecatedBuiltinCode = 22
+        softmax.builtinOptions, softmax.builtinOptionsType = None, 0
+    graph.tensors[graph.outputs[0]].shape = graph.tensors[state].shape
+    graph.tensors[graph.outputs[0]].quantization = graph.tensors[state].quantization
+    if code == 25:
+        quantization = schema.QuantizationParametersT(scale=[1 / 256], zeroPoint=[-128])
+        graph.tensors[graph.outputs[0]].quantization = quantization
+    softmax.inputs = [state]
+    with pytest.raises(TfliteError, match="reads the state of a recurrent layer"):
+        NativeModel(TfliteModel(pack(model)))
 
 
 @pytest.mark.parametrize("scale", [3e38, 1e-45])

@@ -131,8 +131,14 @@ def _lower(lowering: Lowering, layer: TfliteLayer) -> None:
             need(min(tensor.shape, default=1) >= 1, "one of its tensors has a dimension below 1")
             need(tensor.size * tensor.dtype.itemsize <= MOST_TENSOR_BYTES, "one of its tensors is too large")
     # Absurd scales become infinity in float32, which the lowerings refuse: numpy need not warn of it.
+    first = len(lowering.steps)
     with np.errstate(all="ignore"):
         lower(lowering, layer)
+    # A recurrent layer's state is the kernel's scratch: nothing else can read it.
+    states = {tensor.index for tensor in layer.inputs if tensor is not None and tensor.is_variable}
+    used = {tensor for step in lowering.steps[first:] for tensor in step.inputs}
+    aliases = {lowering.aliases[tensor.index] for tensor in layer.outputs if tensor.index in lowering.aliases}
+    need(not states & (used | aliases), "it reads the state of a recurrent layer")
 
 
 def _place(model: TfliteModel, lowering: Lowering, scratch_bytes: ScratchBytes) -> Plan:
