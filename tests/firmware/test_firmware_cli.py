@@ -13,7 +13,6 @@ from mltk.audio.write import write_audio_file
 from mltk.cli.main import main
 from mltk.firmware import emulators
 from mltk.firmware.profile import profile_on_chip
-from mltk.tflite.model import TfliteModel
 
 
 @pytest.fixture(scope="module")
@@ -169,10 +168,8 @@ def test_profile_is_deterministic_and_knows_the_cores(folder, ziglang, unicorn):
     small, large = (profile_on_chip(path, device) for device in ("m0plus", "m4"))
     assert small.device.instructions > large.device.instructions
     assert profile_on_chip(path, "m4") == large
-    model = TfliteModel.load_flatbuffer_file(path)
-    assert large.device.code_size > sum(
-        tensor.data.nbytes for tensor in model.tensors if tensor.data is not None
-    )
+    # Four kernels, 72 bytes of weights and biases, softmax's table.
+    assert 1_000 < large.device.code_size < 20_000
     assert large.device.arena_size >= 20 + 12
 
 
@@ -186,7 +183,6 @@ def test_profile_is_deterministic_and_knows_the_cores(folder, ziglang, unicorn):
     ids=lambda arguments: arguments[0],
 )
 def test_no_tensorflow(folder, ziglang, unicorn, arguments):
-    code = "import sys\nfrom mltk.cli.main import main\nmain()\n"
     code = "import sys\nfrom mltk.cli.main import main\ntry:\n    main()\nfinally:\n"
     code += "    print('LOADED', *sys.modules, file=sys.stderr)"
     command = [sys.executable, "-c", code, *arguments]
