@@ -391,9 +391,9 @@ NB_MODULE(_frontend, m) {
       .def(
           "__init__",
           [](Frontend *self, const mltk_fe_settings &settings, const char *form) {
-            new (self) Frontend(settings, form == nullptr ? default_form() : form);
+            new (self) Frontend(settings, *form == '\0' ? default_form() : form);
           },
-          "settings"_a, "form"_a.none() = nb::none())
+          "settings"_a, "form"_a = "")
       .def_prop_ro("form", &Frontend::form)
       .def("reset", &Frontend::reset)
       .def("tables", &Frontend::tables)
