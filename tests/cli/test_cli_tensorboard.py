@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -54,8 +55,16 @@ def start(*arguments):
 
 
 def get(address, path):
-    with urllib.request.urlopen(urllib.parse.urljoin(address, path), timeout=30) as answer:
+    with urllib.request.urlopen(urllib.parse.urljoin(address, path), timeout=60) as answer:
         return json.load(answer)
+
+
+def tags_of(address, run):
+    """Return a run's tags; TensorBoard answers before it has read the logs."""
+    give_up = time.monotonic() + 60
+    while run not in (tags := get(address, "data/plugin/scalars/tags")) and time.monotonic() < give_up:
+        time.sleep(0.2)
+    return tags[run]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C can not be sent to another process there")
@@ -66,12 +75,11 @@ def test_scalars_are_served_until_ctrl_c(logs):
         assert "Ctrl-C ends it" in told
         found = re.search(r"http://127\.0\.0\.1:(\d+)/", told)
         assert found, process.stderr.read()
-        tags = get(found.group(), "data/plugin/scalars/tags")
-        assert "epoch_accuracy" in tags["validation"]
+        assert "epoch_accuracy" in tags_of(found.group(), "validation")
         points = get(found.group(), "data/plugin/scalars/scalars?run=validation&tag=epoch_accuracy")
         assert [(step, value) for _, step, value in points] == list(enumerate(ACCURACIES))
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=90)
         assert process.returncode == 0
         assert errors == ""
         with pytest.raises(OSError, match="refused"):

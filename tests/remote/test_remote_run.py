@@ -344,7 +344,7 @@ def test_first_interrupt_ends_the_run_there_and_brings_it_home(stub: Path, home:
     client = start_process(home, "train", "words", "--epochs", "1000")
     wait_for(lambda: "epoch 00010" in log_of(home))
     client.send_signal(signal.SIGINT)
-    out, err = client.communicate(timeout=30)
+    out, err = client.communicate(timeout=120)
     assert client.returncode == 0, err
     assert "stopped early" in out
     assert "Ctrl-C is handed on" in err
@@ -362,7 +362,7 @@ def test_interrupt_without_a_connection_leaves_the_run_to_itself(
     while "trying again" not in client.stderr.readline():
         pass
     client.send_signal(signal.SIGINT)
-    _, err = client.communicate(timeout=30)
+    _, err = client.communicate(timeout=120)
     assert client.returncode == 130
     assert "mltk ssh --resume words" in err
     line.open()
@@ -379,7 +379,7 @@ def test_second_interrupt_leaves_the_run_to_itself(stub: Path, run: Run, home: P
     client.send_signal(signal.SIGINT)
     wait_for(lambda: "no\n" in log_of(home))
     client.send_signal(signal.SIGINT)
-    _, err = client.communicate(timeout=30)
+    _, err = client.communicate(timeout=120)
     assert client.returncode == 130, err
     assert "mltk ssh --resume words" in err
     code, _, err = run("--resume", "words")
