@@ -1,14 +1,21 @@
 """Time of the frontend beside its peers, on the same clips in the same run, one core.
 
-    python benchmarks/frontend.py
+    taskset -c 1 python benchmarks/frontend.py [--reference VENV/bin/python]
 
-TensorFlow's microfrontend op (extra 'train'). Medians of alternating rounds; ratios above
-1 say that ours is faster.
+Peers: TensorFlow's microfrontend op (extra 'train'); pymicro-features from PyPI, streaming 10 ms chunks; with
+--reference the reference toolkit in its own virtual environment (silabs-mltk==0.20.0 numpy==1.26.4 "click<8.2"
+"typer<0.13" audiomentations==0.33.0). Rounds alternate; medians of the CPU time that the process takes, which other
+programs on the machine change less than the time of day; ratios above 1 say that ours is faster.
 """
 
+import argparse
+import json
 import statistics
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +24,15 @@ from mltk.frontend.generator import AudioFeatureGenerator
 from mltk.frontend.settings import AudioFeatureGeneratorSettings
 
 CLIPS = 100
-ROUNDS = 7
-# name -> step in ms, channels, PCAN
+ROUNDS = 9
+# name -> clip in ms, step in ms, channels, PCAN
 SETTINGS = {
-    "49x40, noise reduction, PCAN": (20, 40, True),
-    "98x40, noise reduction, PCAN": (10, 40, True),
-    "98x108, noise reduction": (10, 108, False),
+    "49x40, 1 s, PCAN": (1000, 20, 40, True),
+    "98x40, 1 s, PCAN": (1000, 10, 40, True),
+    "118x108, 1.2 s": (1200, 10, 108, False),
 }
+STREAM_CHUNK = 160  # 10 ms
+STREAM_CHUNKS = 3000
 
 
 def tensorflow_op(
@@ -62,46 +71,153 @@ def tensorflow_op(
     return lambda clip: np.asarray(features(clip), np.uint16)
 
 
+class Reference:
+    """The reference toolkit in its own process."""
+
+    def __init__(self, python: str, folder: Path) -> None:
+        script = Path(__file__).with_name("frontend_reference.py")
+        # It may not see this package, which has the same name.
+        self._process = subprocess.Popen(
+            [python, "-I", script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._folder = folder
+
+    def _ask(self, command: str) -> str:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(command + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline().strip()
+        if not answer:
+            raise RuntimeError(f"the reference toolkit's process ended at: {command}")
+        return answer
+
+    def set_up(self, settings: AudioFeatureGeneratorSettings, clips: NDArray[np.int16]) -> None:
+        """Take these settings and clips."""
+        np.save(self._folder / "clips.npy", clips)
+        names = "sample_length_ms window_size_ms window_step_ms filterbank_n_channels noise_reduction_enable pcan_enable"
+        values = {name: getattr(settings, name) for name in names.split()}
+        self._ask("settings " + json.dumps({**values, "clips": str(self._folder / "clips.npy")}))
+
+    def milliseconds(self) -> float:
+        """Return the CPU time of one clip."""
+        return float(self._ask("time"))
+
+    def features(self) -> NDArray[np.uint16]:
+        """Return the features of all clips."""
+        self._ask(f"features {self._folder / 'features.npy'}")
+        return np.asarray(np.load(self._folder / "features.npy"), np.uint16)
+
+
 def milliseconds(work: Callable[[], object]) -> float:
-    """Return the time of one clip's work in milliseconds."""
-    started = time.perf_counter()
+    """Return the CPU time of one clip's work in milliseconds."""
+    started = time.process_time()
     work()
-    return (time.perf_counter() - started) * 1000 / CLIPS
+    return (time.process_time() - started) * 1000 / CLIPS
 
 
-def main() -> None:
-    """Measure all settings."""
-    rng = np.random.default_rng(1)
-    clips = rng.integers(-9000, 9000, (CLIPS, 16000), dtype=np.int16)
+def compare_clips(reference: Reference | None) -> None:
+    """Clips, one by one and as a batch."""
     print(
-        "| 1 s of 16 kHz audio | ours, clip by clip | ours, a batch | TensorFlow's op | ratio (clip) | differing values |"
+        "| audio | ours, a batch | ours, clip by clip | TensorFlow's op | reference toolkit | batch, times faster than the "
+        "faster peer | clip, times | values that differ from the op |"
     )
-    print("| --- | --- | --- | --- | --- | --- |")
-    for name, (step_ms, channels, pcan) in SETTINGS.items():
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    rng = np.random.default_rng(1)
+    for name, (length_ms, step_ms, channels, pcan) in SETTINGS.items():
         settings = AudioFeatureGeneratorSettings(
+            sample_length_ms=length_ms,
             window_size_ms=30,
             window_step_ms=step_ms,
             filterbank_n_channels=channels,
             noise_reduction_enable=True,
             pcan_enable=pcan,
         )
+        clips = rng.integers(-9000, 9000, (CLIPS, settings.sample_length), dtype=np.int16)
         ours = AudioFeatureGenerator(settings)
         op = tensorflow_op(settings)
-        differing = sum(int((ours.process_sample(clip, np.uint16) != op(clip)).sum()) for clip in clips)
-        work = {
-            "single": lambda ours=ours: [ours.process_sample(clip, np.uint16) for clip in clips],
-            "batch": lambda ours=ours: ours.process_batch(clips, np.uint16),
-            "op": lambda op=op: [op(clip) for clip in clips],
+        batch = ours.process_batch(clips, np.uint16)
+        differing = sum(int((batch[i] != op(clip)).sum()) for i, clip in enumerate(clips))
+        differing += sum(
+            int((batch[i] != ours.process_sample(clip, np.uint16)).sum()) for i, clip in enumerate(clips)
+        )
+        work: dict[str, Callable[[], float]] = {
+            "batch": lambda ours=ours, clips=clips: milliseconds(
+                lambda: ours.process_batch(clips, np.uint16)
+            ),
+            "single": lambda ours=ours, clips=clips: milliseconds(
+                lambda: [ours.process_sample(clip, np.uint16) for clip in clips]
+            ),
+            "op": lambda op=op, clips=clips: milliseconds(lambda: [op(clip) for clip in clips]),
         }
+        if reference is not None:
+            reference.set_up(settings, clips)
+            work["reference"] = reference.milliseconds
         times: dict[str, list[float]] = {key: [] for key in work}
         for _ in range(ROUNDS):
             for key, run in work.items():
-                times[key].append(milliseconds(run))
-        single, batch, peer = (statistics.median(times[key]) for key in work)
+                times[key].append(run())
+        middle = {key: statistics.median(values) for key, values in times.items()}
+        peer = min(middle[key] for key in ("op", "reference") if key in middle)
+        beside = f"{middle['reference']:.3f} ms" if "reference" in middle else "-"
         print(
-            f"| {name} | {single:.3f} ms | {batch:.3f} ms | {peer:.3f} ms | {peer / single:.2f} | {differing} |",
+            f"| {name} | {middle['batch']:.4f} ms | {middle['single']:.4f} ms | {middle['op']:.3f} ms | {beside} "
+            f"| {peer / middle['batch']:.1f} | {peer / middle['single']:.1f} | {differing} |",
             flush=True,
         )
+
+
+def compare_streams() -> None:
+    """10 ms chunks from Python, 30 ms windows, 40 channels, PCAN."""
+    from pymicro_features import MicroFrontend
+
+    samples = np.random.default_rng(2).integers(-9000, 9000, STREAM_CHUNK * STREAM_CHUNKS, dtype=np.int16)
+    chunks = list(samples.reshape(STREAM_CHUNKS, STREAM_CHUNK))
+    texts = [chunk.tobytes() for chunk in chunks]
+    settings = AudioFeatureGeneratorSettings(
+        window_size_ms=30, filterbank_n_channels=40, noise_reduction_enable=True, pcan_enable=True
+    )
+
+    def ours() -> list[NDArray[np.uint16]]:
+        generator = AudioFeatureGenerator(settings)
+        started = time.process_time()
+        rows = [generator.process(chunk) for chunk in chunks]
+        times[0].append(time.process_time() - started)
+        return rows
+
+    def peer() -> list[list[float]]:
+        frontend = MicroFrontend()
+        started = time.process_time()
+        rows = [frontend.process_samples(text).features for text in texts]
+        times[1].append(time.process_time() - started)
+        return rows
+
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(ROUNDS):
+        own, other = ours(), peer()
+    # The peer gives the features times 10 / 256.
+    mine = np.concatenate(own)
+    theirs = np.rint(np.array([row for row in other if row]) * 25.6).astype(np.uint16)
+    microseconds = [statistics.median(values) * 1e6 / STREAM_CHUNKS for values in times]
+    print(
+        f"\n10 ms chunks: ours {microseconds[0]:.2f} us a chunk, pymicro-features {microseconds[1]:.2f} us, "
+        f"{microseconds[1] / microseconds[0]:.1f} times faster, {int((mine != theirs).sum())} values differ"
+    )
+
+
+def main() -> None:
+    """Measure all settings."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--reference", metavar="PYTHON", help="the reference toolkit's Python")
+    arguments = parser.parse_args()
+    print(f"form: {AudioFeatureGenerator(AudioFeatureGeneratorSettings()).form}\n")
+    with tempfile.TemporaryDirectory() as folder:
+        compare_clips(Reference(arguments.reference, Path(folder)) if arguments.reference else None)
+    compare_streams()
 
 
 if __name__ == "__main__":

@@ -50,6 +50,15 @@ class AudioFeatureGenerator:
         """Shape of one clip's features: (frames, channels)."""
         return self._shape
 
+    @property
+    def form(self) -> str:
+        """Which form of the C core runs: "avx512", "avx2", or "scalar" (one window after the other).
+
+        The fastest that this processor has, or what the environment variable `MLTK_FRONTEND` names. The features are
+        the same.
+        """
+        return str(self._native.form)
+
     def process_sample(self, sample: NDArray[Any], dtype: DTypeLike = np.float32) -> NDArray[Any]:
         """Compute the features of one clip.
 

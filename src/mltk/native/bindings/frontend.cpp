@@ -4,8 +4,11 @@
 #include <nanobind/ndarray.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <mutex>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -16,6 +19,7 @@
 #include "mltk_fe.h"
 #include "mltk_fe_setup.h"
 #include "mltk_fe_stages.h"
+#include "mltk_fe_vector.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -65,6 +69,39 @@ class State {
   mltk_fe_state state_{};
 };
 
+// The form that is taken where none is named: that of the environment, else the fastest.
+constexpr const char *kFormVariable = "MLTK_FRONTEND";
+// One window after the other, as on a chip.
+constexpr const char *kScalar = "scalar";
+
+// A form by its name, "" for the fastest; NULL for the scalar one.
+const mltk_fe_vector_form *form_of(const std::string &name) {
+  const mltk_fe_vector_form *forms[3];
+  const size_t n = mltk_fe_vector_forms(forms);
+  if (name == kScalar) return nullptr;
+  if (name.empty()) return n == 0 ? nullptr : forms[0];
+  std::string names = kScalar;
+  for (size_t i = 0; i < n; ++i) {
+    if (name == forms[i]->name) return forms[i];
+    names = std::string(forms[i]->name) + ", " + names;
+  }
+  throw std::invalid_argument("this machine has the forms " + names + ", not \"" + name + "\"");
+}
+
+// Memory for the vectors' plan and scratch.
+class AlignedMemory {
+ public:
+  explicit AlignedMemory(size_t bytes) : data_(::operator new(bytes, alignment())) { std::memset(data_, 0, bytes); }
+  AlignedMemory(const AlignedMemory &) = delete;
+  AlignedMemory &operator=(const AlignedMemory &) = delete;
+  ~AlignedMemory() { ::operator delete(data_, alignment()); }
+  void *get() const { return data_; }
+
+ private:
+  static constexpr std::align_val_t alignment() { return std::align_val_t(MLTK_FE_VECTOR_ALIGNMENT); }
+  void *data_;
+};
+
 template <typename T>
 nb::list list_of(const T *values, size_t n) {
   nb::list list;
@@ -81,13 +118,20 @@ nb::list list_of_pairs(const Pair *pairs, size_t n) {
 
 class Frontend {
  public:
-  explicit Frontend(const mltk_fe_settings &settings) : memory_(allocate(mltk_fe_tables_bytes(&settings))) {
+  explicit Frontend(const mltk_fe_settings &settings, const std::string &form)
+      : memory_(allocate(mltk_fe_tables_bytes(&settings))), form_(form_of(form)) {
     const auto status = mltk_fe_setup(&settings, memory_.get(), mltk_fe_tables_bytes(&settings), &tables_);
     if (status != MLTK_FE_OK) {
       throw std::invalid_argument(text_of(status));
     }
     stream_ = std::make_unique<State>(tables_);
+    if (form_ != nullptr) {
+      plan_ = std::make_unique<AlignedMemory>(form_->plan_bytes(&tables_));
+      form_->make_plan(&tables_, plan_->get());
+    }
   }
+
+  const char *form() const { return form_ == nullptr ? kScalar : form_->name; }
 
   void reset() { mltk_fe_reset(&tables_, stream_->get()); }
 
@@ -139,20 +183,14 @@ class Frontend {
   }
 
   void process(Samples samples, Features features) {
-    if (features.shape(0) != frames_after(samples.shape(0)) || features.shape(1) != tables_.filterbank.n_channels) {
+    const size_t rows = frames_after(samples.shape(0));
+    if (features.shape(0) != rows || features.shape(1) != tables_.filterbank.n_channels) {
       throw std::invalid_argument("the features have the wrong shape");
     }
-    const int16_t *next = samples.data();
-    size_t left = samples.shape(0);
-    uint16_t *row = features.data();
-    while (left != 0) {
-      // A row more than was counted can not come: `row` never passes the array's end.
-      size_t taken = 0;
-      if (mltk_fe_process(&tables_, stream_->get(), next, left, &taken, row) != 0) {
-        row += tables_.filterbank.n_channels;
-      }
-      next += taken;
-      left -= taken;
+    if (form_ != nullptr && rows >= kRowsForVectors) {
+      process_many(samples.data(), samples.shape(0), rows, features.data());
+    } else {
+      process_few(samples.data(), samples.shape(0), features.data());
     }
   }
 
@@ -165,58 +203,158 @@ class Frontend {
     if (features.shape(0) != n || features.shape(1) != frames || features.shape(2) != tables_.filterbank.n_channels) {
       throw std::invalid_argument("the features have the wrong shape");
     }
-    const int16_t *samples = clips.data();
-    uint16_t *rows = features.data();
+    const mltk_fe_vector_clips all = {clips.data(), n, length, frames, features.data()};
     nb::gil_scoped_release release;
     threads = std::max<size_t>(1, std::min(threads, n));
     std::vector<char> detected(threads, 0);
-    const auto work = [&](size_t worker, State &state, std::vector<int16_t> &filtered) {
-      for (size_t i = worker; i < n; i += threads) {
-        mltk_fe_reset(&tables_, state.get());
-        const int16_t *clip = samples + i * length;
-        if (tables_.dc_notch.enable != 0) {
-          mltk_fe_dc_notch(&tables_, state.get(), clip, length, filtered.data());
-          clip = filtered.data();
-        }
-        mltk_fe_process_clip(&tables_, state.get(), clip, frames, rows + i * frames * tables_.filterbank.n_channels);
-        if (mltk_fe_activity_was_detected(state.get()) != 0) detected[worker] = 1;
-      }
-    };
-    run(threads, length, work);
+    run(threads, length, [&](size_t worker, Worker &own) {
+      const size_t begin = n * worker / threads, end = n * (worker + 1) / threads;
+      detected[worker] = process_part(own, part_of(all, begin, end - begin)) ? 1 : 0;
+    });
     return std::any_of(detected.begin(), detected.end(), [](char flag) { return flag != 0; });
   }
 
  private:
+  // From so many rows on, vectors of windows are faster than one window after the other.
+  static constexpr size_t kRowsForVectors = 2;
+  // Clips whose DC notch is done before their features: few enough to stay in the cache.
+  static constexpr size_t kFilteredClips = 16;
+
+  // What one thread needs for clips.
+  struct Worker {
+    explicit Worker(const Frontend &frontend) : state(frontend.tables_) {
+      if (frontend.form_ != nullptr) scratch = frontend.make_scratch();
+    }
+    State state;
+    std::unique_ptr<AlignedMemory> scratch;
+    std::vector<int16_t> filtered;
+  };
+
   size_t stream_used() const { return stream_->get()->used; }
+
+  std::unique_ptr<AlignedMemory> make_scratch() const {
+    auto scratch = std::make_unique<AlignedMemory>(form_->scratch_bytes(&tables_));
+    form_->make_scratch(&tables_, scratch->get());
+    return scratch;
+  }
+
+  void process_few(const int16_t *next, size_t left, uint16_t *row) {
+    while (left != 0) {
+      // A row more than was counted can not come: `row` never passes the array's end.
+      size_t taken = 0;
+      if (mltk_fe_process(&tables_, stream_->get(), next, left, &taken, row) != 0) {
+        row += tables_.filterbank.n_channels;
+      }
+      next += taken;
+      left -= taken;
+    }
+  }
+
+  void process_many(const int16_t *samples, size_t n, size_t rows, uint16_t *features) {
+    mltk_fe_state &state = *stream_->get();
+    if (stream_scratch_ == nullptr) stream_scratch_ = make_scratch();
+    joined_.resize(state.used + n);
+    std::copy_n(state.history, state.used, joined_.data());
+    mltk_fe_dc_notch(&tables_, &state, samples, n, joined_.data() + state.used);
+    form_->process_windows(&tables_, plan_->get(), stream_scratch_->get(), &state, joined_.data(), rows, features);
+    state.used = static_cast<uint32_t>(joined_.size() - rows * tables_.window.step);
+    std::copy_n(joined_.data() + rows * tables_.window.step, state.used, state.history);
+  }
+
+  mltk_fe_vector_clips part_of(const mltk_fe_vector_clips &all, size_t first, size_t n) const {
+    return {all.samples + first * all.length, n, all.length, all.n_windows,
+            all.features + first * all.n_windows * tables_.filterbank.n_channels};
+  }
+
+  // The clips of one thread; returns whether activity was detected.
+  bool process_part(Worker &worker, const mltk_fe_vector_clips &clips) const {
+    if (tables_.dc_notch.enable == 0) return process_filtered(worker, clips);
+    bool detected = false;
+    for (size_t first = 0; first < clips.n_clips; first += kFilteredClips) {
+      auto part = part_of(clips, first, std::min(kFilteredClips, clips.n_clips - first));
+      for (size_t i = 0; i < part.n_clips; ++i) {
+        mltk_fe_reset(&tables_, worker.state.get());
+        mltk_fe_dc_notch(&tables_, worker.state.get(), part.samples + i * part.length, part.length,
+                         worker.filtered.data() + i * part.length);
+      }
+      part.samples = worker.filtered.data();
+      detected |= process_filtered(worker, part);
+    }
+    return detected;
+  }
+
+  bool process_filtered(Worker &worker, const mltk_fe_vector_clips &clips) const {
+    if (form_ != nullptr) {
+      return form_->process_clips(&tables_, plan_->get(), worker.scratch->get(), &clips) != 0;
+    }
+    bool detected = false;
+    for (size_t i = 0; i < clips.n_clips; ++i) {
+      const auto clip = part_of(clips, i, 1);
+      mltk_fe_reset(&tables_, worker.state.get());
+      mltk_fe_process_clip(&tables_, worker.state.get(), clip.samples, clip.n_windows, clip.features);
+      detected |= mltk_fe_activity_was_detected(worker.state.get()) != 0;
+    }
+    return detected;
+  }
+
+  // A worker that an earlier call left, or a new one.
+  std::unique_ptr<Worker> borrow() const {
+    const std::lock_guard<std::mutex> lock(idle_mutex_);
+    if (idle_.empty()) return std::make_unique<Worker>(*this);
+    auto worker = std::move(idle_.back());
+    idle_.pop_back();
+    return worker;
+  }
 
   // All memory is taken here, before a thread starts, so that nothing can be thrown inside one.
   template <typename Work>
   void run(size_t threads, size_t length, const Work &work) const {
-    std::vector<std::unique_ptr<State>> states;
-    std::vector<std::vector<int16_t>> filtered(threads);
-    for (size_t worker = 0; worker < threads; ++worker) {
-      states.push_back(std::make_unique<State>(tables_));
-      if (tables_.dc_notch.enable != 0) filtered[worker].resize(length);
+    std::vector<std::unique_ptr<Worker>> workers;
+    for (size_t i = 0; i < threads; ++i) {
+      workers.push_back(borrow());
+      if (tables_.dc_notch.enable != 0) workers.back()->filtered.resize(kFilteredClips * length);
     }
     std::vector<std::thread> pool;
     pool.reserve(threads);
     size_t started = 1;
     try {
       for (; started < threads; ++started) {
-        pool.emplace_back([&, started] { work(started, *states[started], filtered[started]); });
+        pool.emplace_back([&, started] { work(started, *workers[started]); });
       }
     } catch (const std::system_error &) {
       // No more threads to have: this one does their share below.
     }
-    work(0, *states[0], filtered[0]);
-    for (size_t worker = started; worker < threads; ++worker) work(worker, *states[worker], filtered[worker]);
+    work(0, *workers[0]);
+    for (size_t i = started; i < threads; ++i) work(i, *workers[i]);
     for (auto &thread : pool) thread.join();
+    const std::lock_guard<std::mutex> lock(idle_mutex_);
+    if (idle_.empty()) idle_.push_back(std::move(workers[0]));
   }
 
   Memory memory_;
   mltk_fe_tables tables_{};
+  const mltk_fe_vector_form *form_;
+  std::unique_ptr<AlignedMemory> plan_;
   std::unique_ptr<State> stream_;
+  std::unique_ptr<AlignedMemory> stream_scratch_;
+  std::vector<int16_t> joined_;
+  mutable std::mutex idle_mutex_;
+  mutable std::vector<std::unique_ptr<Worker>> idle_;
 };
+
+nb::list forms() {
+  const mltk_fe_vector_form *forms[3];
+  const size_t n = mltk_fe_vector_forms(forms);
+  nb::list names;
+  for (size_t i = 0; i < n; ++i) names.append(forms[i]->name);
+  names.append(kScalar);
+  return names;
+}
+
+std::string default_form() {
+  const char *const name = std::getenv(kFormVariable);
+  return name == nullptr ? "" : name;
+}
 
 void quantize(const mltk_fe_settings &settings, RawFeatures features, Int8Features output) {
   mltk_fe_quantize_tables tables{};
@@ -250,7 +388,13 @@ NB_MODULE(_frontend, m) {
 #undef SETTING
 
   nb::class_<Frontend>(m, "Frontend")
-      .def(nb::init<const mltk_fe_settings &>(), "settings"_a)
+      .def(
+          "__init__",
+          [](Frontend *self, const mltk_fe_settings &settings, const char *form) {
+            new (self) Frontend(settings, *form == '\0' ? default_form() : form);
+          },
+          "settings"_a, "form"_a = "")
+      .def_prop_ro("form", &Frontend::form)
       .def("reset", &Frontend::reset)
       .def("tables", &Frontend::tables)
       .def("frames_after", &Frontend::frames_after, "n_samples"_a)
@@ -258,5 +402,6 @@ NB_MODULE(_frontend, m) {
       .def("activity_was_detected", &Frontend::activity_was_detected)
       .def("process_clips", &Frontend::process_clips, "clips"_a.noconvert(), "features"_a.noconvert(), "threads"_a = 1);
 
+  m.def("forms", &forms);
   m.def("quantize", &quantize, "settings"_a, "features"_a.noconvert(), "output"_a.noconvert());
 }

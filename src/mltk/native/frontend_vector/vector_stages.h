@@ -1,0 +1,476 @@
+/* The frontend's stages in terms of the vectors of one processor family; each of the files that define those includes
+ * this one. A `vec` holds LANES numbers of 32 bits, or the complex numbers (real part in the lower half) of LANES
+ * windows. Every value and every rounding is that of ../frontend: what is written there is not repeated here.
+ */
+#include "mltk_fe_vector.h"
+
+#define WHOLE(n, step) (((n) + (step) - 1) / (step) * (step))
+#define BYTES(n) WHOLE((size_t)(n), MLTK_FE_VECTOR_ALIGNMENT)
+
+/* A twiddle as the two factors of mul_pairs: for the real part (re, -im), for the imaginary part (im, re). */
+typedef struct {
+  uint32_t for_re;
+  uint32_t for_im;
+} turn_factors;
+
+/* The weight of a bin for the channel above and below it. */
+typedef struct {
+  uint32_t upper;
+  uint32_t lower;
+} bin_weights;
+
+typedef struct {
+  int16_t parabolas[3][64]; /* PCAN's gain by bit length */
+  int16_t *window;          /* [samples, whole vectors], 0 behind the window */
+  turn_factors *twiddles;
+  turn_factors *split;
+  bin_weights *weights;
+} plan_data;
+
+typedef struct {
+  int16_t *rows;    /* [lane][samples, whole vectors] windowed */
+  uint32_t *pairs;  /* [pair of samples][lane]; what lies behind the window stays 0 */
+  uint32_t *points; /* [bin][lane] */
+  uint32_t *signal; /* [channel, whole vectors][lane] */
+  uint32_t *window; /* [lane][channel, whole vectors] */
+  uint32_t *noise;  /* [channel, whole vectors] */
+} scratch_data;
+
+static uint32_t padded_samples(const mltk_fe_tables *tables) { return WHOLE(tables->window.size, 2u * LANES); }
+static uint32_t padded_channels(const mltk_fe_tables *tables) {
+  return WHOLE(tables->filterbank.n_channels, (uint32_t)LANES);
+}
+static uint32_t n_twiddles(const mltk_fe_tables *tables) { return tables->fft.half - tables->fft.first_radix; }
+static uint32_t n_bins(const mltk_fe_tables *tables) {
+  return tables->filterbank.end_bin - tables->filterbank.start_bin;
+}
+
+static size_t plan_bytes(const mltk_fe_tables *tables) {
+  return BYTES(sizeof(plan_data)) + BYTES(padded_samples(tables) * sizeof(int16_t)) +
+         BYTES(n_twiddles(tables) * sizeof(turn_factors)) + BYTES(tables->fft.half / 2 * sizeof(turn_factors)) +
+         BYTES(n_bins(tables) * sizeof(bin_weights));
+}
+
+static void *take(uint8_t **memory, size_t bytes) {
+  void *const part = *memory;
+  *memory += BYTES(bytes);
+  return part;
+}
+
+static void fill_turns(const mltk_fe_twiddle *from, uint32_t n, turn_factors *to) {
+  uint32_t i;
+  for (i = 0; i < n; ++i) {
+    const uint32_t re = (uint16_t)from[i].re, im = (uint16_t)from[i].im, minus_im = (uint16_t)-from[i].im;
+    to[i].for_re = minus_im << 16 | re;
+    to[i].for_im = re << 16 | im;
+  }
+}
+
+static void make_plan(const mltk_fe_tables *tables, void *memory) {
+  uint8_t *next = memory;
+  plan_data *const plan = take(&next, sizeof(plan_data));
+  const int16_t *const lut = tables->pcan.gain_lut;
+  uint32_t i, k;
+  plan->window = take(&next, padded_samples(tables) * sizeof(int16_t));
+  plan->twiddles = take(&next, n_twiddles(tables) * sizeof(turn_factors));
+  plan->split = take(&next, tables->fft.half / 2 * sizeof(turn_factors));
+  plan->weights = take(&next, n_bins(tables) * sizeof(bin_weights));
+  for (i = 0; i < padded_samples(tables); ++i) {
+    plan->window[i] = i < tables->window.size ? tables->window.coefficients[i] : (int16_t)0;
+  }
+  fill_turns(tables->fft.twiddles, n_twiddles(tables), plan->twiddles);
+  fill_turns(tables->fft.split, tables->fft.half / 2, plan->split);
+  for (i = 0; i < n_bins(tables); ++i) {
+    plan->weights[i].upper = (uint32_t)tables->filterbank.weights[i].upper;
+    plan->weights[i].lower = (uint32_t)tables->filterbank.weights[i].lower;
+  }
+  for (k = 0; k < 3; ++k) {
+    for (i = 0; i < 64; ++i) {
+      plan->parabolas[k][i] = i >= 2 && i <= 32 ? lut[4 * i - 6 + k] : (int16_t)0;
+    }
+  }
+  plan->parabolas[0][0] = lut[0];
+  plan->parabolas[0][1] = lut[1];
+}
+
+static size_t scratch_bytes(const mltk_fe_tables *tables) {
+  const size_t channels = padded_channels(tables);
+  return BYTES(sizeof(scratch_data)) + BYTES(padded_samples(tables) * LANES * sizeof(int16_t)) +
+         BYTES(WHOLE(tables->fft.half, (uint32_t)LANES) * sizeof(vec)) + BYTES((tables->fft.half + 1) * sizeof(vec)) +
+         2 * BYTES(channels * sizeof(vec)) + BYTES(channels * sizeof(uint32_t));
+}
+
+static void make_scratch(const mltk_fe_tables *tables, void *memory) {
+  const size_t channels = padded_channels(tables);
+  const size_t n_pairs = WHOLE(tables->fft.half, (uint32_t)LANES);
+  uint8_t *next = memory;
+  scratch_data *const scratch = take(&next, sizeof(scratch_data));
+  size_t i;
+  scratch->rows = take(&next, padded_samples(tables) * LANES * sizeof(int16_t));
+  scratch->pairs = take(&next, n_pairs * sizeof(vec));
+  scratch->points = take(&next, (tables->fft.half + 1) * sizeof(vec));
+  scratch->signal = take(&next, channels * sizeof(vec));
+  scratch->window = take(&next, channels * sizeof(vec));
+  scratch->noise = take(&next, channels * sizeof(uint32_t));
+  for (i = 0; i < n_pairs * LANES; ++i) {
+    scratch->pairs[i] = 0;
+  }
+  for (i = 0; i < channels * LANES; ++i) {
+    scratch->signal[i] = 0;
+  }
+  for (i = 0; i < channels; ++i) {
+    scratch->noise[i] = 0;
+  }
+}
+
+/* ---- window ---- */
+
+/* (sample * coefficient) >> 12, as 16 bits of the 32-bit product. */
+static inline vec multiply_window(vec samples, vec coefficients) {
+  return or_(shl_16(mul_high_16(samples, coefficients), 16 - MLTK_FE_WINDOW_BITS),
+             shr_16(mul_low_16(samples, coefficients), MLTK_FE_WINDOW_BITS));
+}
+
+/* Window one lane into its row; returns by how many bits it can be shifted up. */
+static uint32_t window_row(const plan_data *plan, uint32_t size, const int16_t *samples, int16_t *row) {
+  const uint32_t whole = size / (2 * LANES) * (2 * LANES);
+  vec magnitudes = zero();
+  uint32_t i, bits;
+  for (i = 0; i < whole; i += 2 * LANES) {
+    const vec windowed = multiply_window(load_any(samples + i), load(plan->window + i));
+    store(row + i, windowed);
+    magnitudes = or_(magnitudes, abs_16(windowed));
+  }
+  if (whole != size) {
+    /* Not a sample behind the window is read: there may be none. */
+    for (i = whole; i < size; ++i) {
+      row[i] = samples[i];
+    }
+    for (; i < whole + 2 * LANES; ++i) {
+      row[i] = 0;
+    }
+    {
+      const vec windowed = multiply_window(load(row + whole), load(plan->window + whole));
+      store(row + whole, windowed);
+      magnitudes = or_(magnitudes, abs_16(windowed));
+    }
+  }
+  bits = or_of_all(magnitudes);
+  return 15u - mltk_fe_bit_length((bits | bits >> 16) & 0x7FFFu);
+}
+
+static void window_lanes(const mltk_fe_tables *tables, const plan_data *plan, const scratch_data *scratch,
+                         const int16_t *const samples[LANES], uint32_t shift[LANES]) {
+  const uint32_t padded = padded_samples(tables);
+  uint32_t lane, pair;
+  for (lane = 0; lane < LANES; ++lane) {
+    shift[lane] = window_row(plan, tables->window.size, samples[lane], scratch->rows + (size_t)lane * padded);
+  }
+  for (pair = 0; pair < padded / 2; pair += LANES) {
+    transpose((const uint32_t *)(const void *)scratch->rows + pair, padded / 2, scratch->pairs + (size_t)pair * LANES,
+              LANES, shift);
+  }
+}
+
+/* ---- FFT ---- */
+
+/* Both halves of two products in Q15, rounded. */
+static inline vec turn(vec z, const turn_factors *w) {
+  const vec half = all_32(1u << 14);
+  const vec re = add_32(mul_pairs(z, all_32(w->for_re)), half);
+  const vec im = add_32(mul_pairs(z, all_32(w->for_im)), half);
+  return merge_16(shr_32(re, 15), shl_32(im, 1));
+}
+
+static inline void combine_4(uint32_t *p, size_t m, vec z0, vec z1, vec z2, vec z3) {
+  const vec sum_13 = add_16(z1, z3), sum_02 = add_16(z0, z2), difference_02 = sub_16(z0, z2);
+  const vec turned = negate_low_16(swap_16(sub_16(z1, z3))); /* times j */
+  store(p, add_16(sum_02, sum_13));
+  store(p + m, sub_16(difference_02, turned));
+  store(p + 2 * m, sub_16(sum_02, sum_13));
+  store(p + 3 * m, add_16(difference_02, turned));
+}
+
+static void first_stage(const mltk_fe_fft_tables *fft, const uint32_t *pairs, uint32_t *points) {
+  const uint32_t radix = fft->first_radix, part = fft->half / radix;
+  const vec factor = all_16(32767 / (int)radix);
+  const size_t apart = (size_t)part * LANES;
+  uint32_t group;
+  for (group = 0; group < part; ++group) {
+    const uint32_t *const from = pairs + (size_t)fft->order[group] * LANES;
+    uint32_t *const to = points + (size_t)group * radix * LANES;
+    const vec z0 = mul_q15(load(from), factor), z1 = mul_q15(load(from + apart), factor);
+    if (radix == 4) {
+      const vec z2 = mul_q15(load(from + 2 * apart), factor), z3 = mul_q15(load(from + 3 * apart), factor);
+      combine_4(to, LANES, z0, z1, z2, z3);
+    } else {
+      store(to, add_16(z0, z1));
+      store(to + LANES, sub_16(z0, z1));
+    }
+  }
+}
+
+static void stage_4(uint32_t half, uint32_t m, const turn_factors *twiddles, uint32_t *points) {
+  const vec factor = all_16(32767 / 4);
+  const size_t apart = (size_t)m * LANES;
+  uint32_t group, k;
+  for (group = 0; group < half; group += 4 * m) {
+    uint32_t *p = points + (size_t)group * LANES;
+    combine_4(p, apart, mul_q15(load(p), factor), mul_q15(load(p + apart), factor),
+              mul_q15(load(p + 2 * apart), factor), mul_q15(load(p + 3 * apart), factor));
+    for (k = 1; k < m; ++k) {
+      p += LANES;
+      combine_4(p, apart, mul_q15(load(p), factor), turn(mul_q15(load(p + apart), factor), twiddles + k),
+                turn(mul_q15(load(p + 2 * apart), factor), twiddles + m + k),
+                turn(mul_q15(load(p + 3 * apart), factor), twiddles + 2 * m + k));
+    }
+  }
+}
+
+/* (a + b) / 2 rounded down, (a - b) / 2 rounded down: without a 17th bit. */
+static inline vec half_sum(vec a, vec b) { return add_16(and_(a, b), sar_16(xor_(a, b), 1)); }
+static inline vec half_difference(vec a, vec b) { return sub_16(or_not(a, b), sar_16(xor_not(a, b), 1)); }
+
+static void split(uint32_t half, const turn_factors *turns, uint32_t *points) {
+  const vec factor = all_16(32767 / 2), low_16 = all_32(0xFFFFu);
+  const vec first = mul_q15(load(points), factor);
+  uint32_t k;
+  store(points, and_(add_16(first, swap_16(first)), low_16));
+  store(points + (size_t)half * LANES, and_(sub_16(first, swap_16(first)), low_16));
+  for (k = 1; k <= half / 2; ++k) {
+    uint32_t *const low = points + (size_t)k * LANES;
+    uint32_t *const high = points + (size_t)(half - k) * LANES;
+    const vec a = mul_q15(load(low), factor);
+    const vec b = mul_q15(negate_high_16(load(high)), factor);
+    const vec sum = add_16(a, b);
+    const vec turned = turn(sub_16(a, b), turns + (k - 1));
+    store(low, half_sum(sum, turned));
+    store(high, half_difference(merge_16(sum, turned), merge_16(turned, sum)));
+  }
+}
+
+static void fft_lanes(const mltk_fe_tables *tables, const plan_data *plan, const scratch_data *scratch) {
+  const turn_factors *twiddles = plan->twiddles;
+  uint32_t m;
+  first_stage(&tables->fft, scratch->pairs, scratch->points);
+  for (m = tables->fft.first_radix; m < tables->fft.half; m *= 4) {
+    stage_4(tables->fft.half, m, twiddles, scratch->points);
+    twiddles += 3 * m;
+  }
+  split(tables->fft.half, plan->split, scratch->points);
+}
+
+/* ---- energy, filterbank, square root ---- */
+
+/* Rounded square roots of 64-bit lanes. */
+static inline vec rounded_root(vec x) {
+  vec root = root_estimate(x);
+  vec left = sub_64(x, mul_even(root, root));
+  const vec too_large = sign_64(left); /* -1 where the estimate is one too large */
+  vec up;
+  left = add_64(left, and_(add_64(root, root), too_large));
+  left = add_64(left, too_large); /* (root - 1)^2 = root^2 - 2 root + 1 */
+  root = add_64(root, too_large);
+  up = sign_64(sub_64(root, left)); /* -1 where left > root */
+  root = sub_64(root, up);
+  /* Numbers below 2^32 never round up to 65536. */
+  return sub_64(root, and_(shr_64(root, 16), shr_64(sign_64(sub_64(shr_64(x, 32), shr_64(all_32(1u), 32))), 63)));
+}
+
+static void filter_lanes(const mltk_fe_filterbank_tables *tables, const plan_data *plan, const scratch_data *scratch,
+                         const uint32_t *shift) {
+  const uint32_t *point = scratch->points + (size_t)tables->start_bin * LANES;
+  const bin_weights *weights = plan->weights;
+  const vec down = load_any(shift);
+  vec even = zero(), odd = zero();
+  uint32_t channel, i;
+  for (channel = 0; channel <= tables->n_channels; ++channel) {
+    vec next_even = zero(), next_odd = zero();
+    for (i = tables->widths[channel]; i != 0; --i, ++weights, point += LANES) {
+      const vec z = load(point);
+      const vec energy = mul_pairs(z, z), energy_odd = shr_64(energy, 32);
+      const vec upper = all_32(weights->upper), lower = all_32(weights->lower);
+      even = add_64(even, mul_even(energy, upper));
+      odd = add_64(odd, mul_even(energy_odd, upper));
+      next_even = add_64(next_even, mul_even(energy, lower));
+      next_odd = add_64(next_odd, mul_even(energy_odd, lower));
+    }
+    if (channel != 0) {
+      store(scratch->signal + (size_t)(channel - 1) * LANES,
+            shr_each(or_(rounded_root(even), shl_64(rounded_root(odd), 32)), down));
+    }
+    even = next_even;
+    odd = next_odd;
+  }
+}
+
+/* ---- noise reduction, PCAN, log: across channels ---- */
+
+/* (a * b) >> bits of 32-bit lanes, through 64 bits; the lower 32. */
+static inline vec multiply_down(vec a, vec b, uint32_t bits) {
+  const vec even = shr_64_by(mul_even(a, b), bits);
+  const vec odd = shr_64_by(mul_even(shr_64(a, 32), shr_64(b, 32)), bits);
+  return merge_32(even, shl_64(odd, 32));
+}
+
+/* `smoothing` and `rest` (1 - smoothing) alternate between even and odd channels. */
+static inline vec reduce_noise(const mltk_fe_noise_tables *tables, vec smoothing, vec rest, vec *estimate, vec value) {
+  const vec scaled = shl_32_by(value, tables->smoothing_bits);
+  const vec even = add_64(mul_even(scaled, smoothing), mul_even(*estimate, rest));
+  const vec odd =
+      add_64(mul_even(shr_64(scaled, 32), shr_64(smoothing, 32)), mul_even(shr_64(*estimate, 32), shr_64(rest, 32)));
+  const vec noise = merge_32(shr_64(even, MLTK_FE_NOISE_BITS), shl_64(odd, 32 - MLTK_FE_NOISE_BITS));
+  const vec least = multiply_down(value, all_32(tables->min_signal_remaining), MLTK_FE_NOISE_BITS);
+  *estimate = noise;
+  return max_32(shr_32_by(sub_32(max_32(scaled, noise), noise), tables->smoothing_bits), least);
+}
+
+static inline vec normalize(const mltk_fe_pcan_tables *tables, const plan_data *plan, vec noise, vec value) {
+  const vec length = bit_length(noise), eleven = all_32(11);
+  const vec fraction =
+      and_(or_(shl_each(noise, sub_32(eleven, length)), shr_each(noise, sub_32(length, eleven))), all_32(0x3FFu));
+  /* `fraction` has no upper half: mul_pairs takes only the lower one of the other factor. */
+  const vec curve = sar_32(mul_pairs(look_up_16(plan->parabolas[2], length), fraction), 5);
+  const vec slope = sar_32(shl_32(look_up_16(plan->parabolas[1], length), 16), 11);
+  const vec rise = sar_32(add_32(mul_32(add_32(curve, slope), fraction), all_32(1u << 14)), 15);
+  const vec gain = sar_32(shl_32(add_16(rise, look_up_16(plan->parabolas[0], length)), 16), 16);
+  const vec snr = multiply_down(value, gain, tables->snr_shift);
+  const vec squared = shr_32(mul_32(snr, snr), 2 + 2 * MLTK_FE_PCAN_SNR_BITS - MLTK_FE_PCAN_OUTPUT_BITS);
+  const vec linear =
+      sub_32(shr_32(snr, MLTK_FE_PCAN_SNR_BITS - MLTK_FE_PCAN_OUTPUT_BITS), all_32(1u << MLTK_FE_PCAN_OUTPUT_BITS));
+  return select_below(snr, all_32(2u << MLTK_FE_PCAN_SNR_BITS), squared, linear);
+}
+
+static inline vec logarithm(const mltk_fe_log_tables *tables, vec value) {
+  const vec half = all_32(1u << (MLTK_FE_LOG_SCALE_BITS - 1));
+  const uint32_t up = tables->correction_bits > 0 ? (uint32_t)tables->correction_bits : 0u;
+  const uint32_t down = tables->correction_bits < 0 ? (uint32_t)-tables->correction_bits : 0u;
+  const vec x = shr_32_by(shl_32_by(value, up), down);
+  const vec whole = sub_32(bit_length(x), all_32(1));
+  /* The bits behind the highest one, in Q16: moved up to bit 31, then the highest one falls out. */
+  const vec fraction = shr_32(shl_32(shl_each(x, sub_32(all_32(31), whole)), 1), 32 - MLTK_FE_LOG_SCALE_BITS);
+  const vec segment = shr_32(fraction, MLTK_FE_LOG_SCALE_BITS - MLTK_FE_LOG_SEGMENT_BITS);
+  const vec inside = and_(fraction, all_32((1u << (MLTK_FE_LOG_SCALE_BITS - MLTK_FE_LOG_SEGMENT_BITS)) - 1));
+  const vec ends = look_up_two(tables->segments, segment);
+  const vec from = and_(ends, all_32(0xFFFFu));
+  const vec between = sar_32(mul_pairs(sub_16(shr_32(ends, 16), from), inside), MLTK_FE_LOG_SCALE_BITS);
+  const vec log2 = add_32(add_32(fraction, from), between);
+  /* Times ln(2): `log2`, at most a little above 1, fits 32 bits; the whole part is exact. */
+  const vec ln2 = all_32(MLTK_FE_LOG_LN2);
+  const vec natural = add_32(mul_32(whole, ln2), shr_32(add_32(mul_32(log2, ln2), half), MLTK_FE_LOG_SCALE_BITS));
+  const vec scaled = shr_32(add_32(shl_32_by(natural, tables->scale_shift), half), MLTK_FE_LOG_SCALE_BITS);
+  return select_below(x, all_32(2), zero(), scaled);
+}
+
+/* The windows' rows from `signal` on; bit `lane` of `fresh` says that a clip begins with this window. */
+static void finish_rows(const mltk_fe_tables *tables, const plan_data *plan, const scratch_data *scratch,
+                        uint32_t fresh, uint32_t n, uint16_t *features) {
+  const uint32_t channels = tables->filterbank.n_channels, padded = padded_channels(tables);
+  const mltk_fe_noise_tables *const noise = &tables->noise;
+  const uint32_t one = 1u << MLTK_FE_NOISE_BITS;
+  const vec smoothing = merge_32(all_32(noise->smoothing[0]), all_32(noise->smoothing[1]));
+  const vec rest = sub_32(all_32(one), smoothing);
+  uint32_t channel, lane;
+  for (channel = 0; channel < channels; channel += LANES) {
+    const uint32_t width = channels - channel < LANES ? channels - channel : LANES;
+    vec estimate = load(scratch->noise + channel);
+    for (lane = 0; lane < n; ++lane) {
+      vec value = load(scratch->window + (size_t)lane * padded + channel);
+      estimate = (fresh >> lane & 1u) != 0 ? zero() : estimate;
+      if (noise->enable != 0) {
+        value = reduce_noise(noise, smoothing, rest, &estimate, value);
+      }
+      if (tables->pcan.enable != 0) {
+        value = normalize(&tables->pcan, plan, estimate, value);
+      }
+      if (tables->log.enable != 0) {
+        value = logarithm(&tables->log, value);
+      }
+      store_16(features + (size_t)lane * channels + channel, min_32(value, all_32(0xFFFFu)), width);
+    }
+    store(scratch->noise + channel, estimate);
+  }
+}
+
+/* ---- the whole ---- */
+
+static void watch_activity(const mltk_fe_tables *tables, const scratch_data *scratch, mltk_fe_activity_state *activity,
+                           uint32_t fresh, uint32_t n) {
+  uint32_t lane;
+  for (lane = 0; lane < n; ++lane) {
+    if ((fresh >> lane & 1u) != 0) {
+      activity->fast = 0;
+      activity->slow = 0;
+      activity->armed = 0;
+    }
+    mltk_fe_activity(&tables->activity, activity, scratch->window + (size_t)lane * padded_channels(tables),
+                     tables->filterbank.n_channels);
+  }
+}
+
+/* Features of `n` windows; lanes from `n` on repeat another one's, nobody looks at them. */
+static void process_lanes(const mltk_fe_tables *tables, const plan_data *plan, const scratch_data *scratch,
+                          mltk_fe_activity_state *activity, const int16_t *const samples[LANES], uint32_t fresh,
+                          uint32_t n, uint16_t *features) {
+  uint32_t shift[LANES], channel;
+  window_lanes(tables, plan, scratch, samples, shift);
+  fft_lanes(tables, plan, scratch);
+  filter_lanes(&tables->filterbank, plan, scratch, shift);
+  for (channel = 0; channel < padded_channels(tables); channel += LANES) {
+    transpose(scratch->signal + (size_t)channel * LANES, LANES, scratch->window + channel, padded_channels(tables),
+              NULL);
+  }
+  if (tables->activity.enable != 0) {
+    watch_activity(tables, scratch, activity, fresh, n);
+  }
+  finish_rows(tables, plan, scratch, fresh, n, features);
+}
+
+static int process_clips(const mltk_fe_tables *tables, const void *plan, void *scratch,
+                         const mltk_fe_vector_clips *clips) {
+  const size_t total = clips->n_clips * clips->n_windows;
+  mltk_fe_activity_state activity = {0, 0, 0, 0};
+  const int16_t *clip = clips->samples;
+  size_t done, window = 0;
+  for (done = 0; done < total; done += LANES) {
+    const uint32_t n = total - done < LANES ? (uint32_t)(total - done) : LANES;
+    const int16_t *samples[LANES];
+    uint32_t lane, fresh = 0;
+    for (lane = 0; lane < n; ++lane) {
+      samples[lane] = clip + window * tables->window.step;
+      fresh |= window == 0 ? 1u << lane : 0u;
+      if (++window == clips->n_windows) {
+        window = 0;
+        clip += clips->length;
+      }
+    }
+    for (; lane < LANES; ++lane) {
+      samples[lane] = clips->samples;
+    }
+    process_lanes(tables, plan, scratch, &activity, samples, fresh, n,
+                  clips->features + done * tables->filterbank.n_channels);
+  }
+  return activity.tripped != 0;
+}
+
+static void process_windows(const mltk_fe_tables *tables, const void *plan, void *scratch, mltk_fe_state *state,
+                            const int16_t *samples, size_t n_windows, uint16_t *features) {
+  const scratch_data *const data = scratch;
+  size_t done;
+  uint32_t i;
+  for (i = 0; i < tables->filterbank.n_channels; ++i) {
+    data->noise[i] = state->noise_estimate[i];
+  }
+  for (done = 0; done < n_windows; done += LANES) {
+    const uint32_t n = n_windows - done < LANES ? (uint32_t)(n_windows - done) : LANES;
+    const int16_t *windows[LANES];
+    for (i = 0; i < LANES; ++i) {
+      windows[i] = samples + (done + (i < n ? i : 0)) * tables->window.step;
+    }
+    process_lanes(tables, plan, scratch, &state->activity, windows, 0, n,
+                  features + done * tables->filterbank.n_channels);
+  }
+  for (i = 0; i < tables->filterbank.n_channels; ++i) {
+    state->noise_estimate[i] = data->noise[i];
+  }
+}
