@@ -1,11 +1,20 @@
 """Where the tests find the material beside the project; tests that need it skip, visibly, where it is missing."""
 
 import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# A shell that starts the suite in the background has it ignore Ctrl-C, and with it every process that a test starts and stops so.
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    and threading.current_thread() is threading.main_thread()
+):
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _folder(variable: str, default: Path, what: str) -> Path:
