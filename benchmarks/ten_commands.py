@@ -25,7 +25,7 @@ from mltk.tflite.model import TfliteModel
 from mltk.utils.files import write_text
 
 MODEL = "keyword_spotting_commands"
-DEFAULT = ("ds_cnn", "bc_resnet", "tenet12", "tiny_conv")
+DEFAULT = ("ds_cnn", "bc_resnet", "tenet6")
 SPECIFICATION = """from mltk.models.specifications.keyword_spotting_commands import my_model
 
 my_model.architecture = "{}"
