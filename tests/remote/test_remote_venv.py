@@ -10,11 +10,12 @@ from remote_server import Server
 pytest.importorskip("asyncssh", reason="the extra 'ssh' is not installed")
 
 MAIN = """
-import os, sys, zipfile
+import os, sys, time, zipfile
 def main():
     print("from the wheel", sys.prefix, os.environ["VIRTUAL_ENV"], {mark!r})
     with zipfile.ZipFile("words.mltk.zip", "w") as target:
         target.writestr("words.py", {mark!r})
+        target.writestr("when", str(time.time_ns()))  # no two archives are the same, as of two trainings
 """
 
 

@@ -40,6 +40,7 @@ def _keras_summary(model: str, test: bool) -> str:
     from mltk.models.archive import ModelArchive
     from mltk.models.legacy_h5 import FLOAT_SUFFIXES
     from mltk.models.loading import find_archive, find_model
+    from mltk.utils.errors import ModelError
 
     if Path(model).suffix in FLOAT_SUFFIXES:
         return _loaded_summary(find_model(model).path)
@@ -50,7 +51,13 @@ def _keras_summary(model: str, test: bool) -> str:
             return archive.read(name).decode("utf-8", "replace").replace("\r\n", "\n").rstrip("\n")
     member = archive.keras_member(test)
     with tempfile.TemporaryDirectory(prefix="mltk-summary-") as folder:
-        return _loaded_summary(archive.extract(folder, [member])[0])
+        try:
+            return _loaded_summary(archive.extract(folder, [member])[0])
+        except ModelError as error:
+            raise ModelError(
+                f"{model} has no text summary, and its {member} can not be loaded for one ({error}); "
+                "--tflite summarizes its .tflite"
+            ) from error
 
 
 def _loaded_summary(path: "Path") -> str:
