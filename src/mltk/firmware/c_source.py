@@ -90,6 +90,7 @@ def struct(kernel: Kernel, name: str, params: Constants, constants: Constant) ->
 
 
 def comment(text: str) -> str:
-    """Return text that can not end a C comment, as one line."""
+    """Return text that can not end a C comment, as one line without trigraphs (`??/` is a backslash)."""
     clean = "".join(character if character.isprintable() else " " for character in text)
-    return clean.replace("*/", "* /").replace("/*", "/ *")
+    apart = re.sub(r"\?(?=\?)", "? ", clean)
+    return apart.replace("*/", "* /").replace("/*", "/ *")
