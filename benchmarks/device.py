@@ -12,7 +12,6 @@ import argparse
 import os
 import shutil
 import sys
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from mltk.firmware.bench import ChipModel
 from mltk.firmware.bench_qemu import QemuModel
 from mltk.firmware.compile import CompiledModel, compile_model
 from mltk.firmware.targets import find_target
+from mltk.models.loading import resolve_tflite
 from mltk.tflite.model import TfliteModel
 from mltk.tflite.plan.engine import NativeModel
 
@@ -70,12 +70,7 @@ CODE_GOAL = 0.4
 
 
 def _shared(name: str) -> bytes:
-    path = SHARED / name
-    if path.suffix == ".tflite":
-        return path.read_bytes()
-    with zipfile.ZipFile(path) as archive:
-        members = [name for name in archive.namelist() if name.endswith(".tflite") and "float32" not in name]
-        return archive.read(members[0])
+    return resolve_tflite(SHARED / name)[0]
 
 
 def _rectified(net: Any) -> bytes:
@@ -86,20 +81,9 @@ def _rectified(net: Any) -> bytes:
 
 
 def _ds_cnn() -> bytes:
-    """Return MLPerf Tiny's DS-CNN: 49 x 10 features, 64 channels, 12 words."""
-    from kernels_cases import RELU, schema
-    from kernels_models import Net
+    from kernels_models import ds_cnn_net
 
-    net = Net((1, 49, 10, 1))
-    net.convolution((10, 4, 64), (2, 2), activation=RELU)
-    for _ in range(4):
-        net.convolution((3, 3, 64), depthwise=True, activation=RELU)
-        net.convolution((1, 1, 64), activation=RELU)
-    pool = schema.Pool2DOptionsT(padding=1, strideW=5, strideH=25, filterWidth=5, filterHeight=25)
-    net.layer(1, (1, 1, 1, 64), pool, **net.same())
-    net.dense(12)
-    net.softmax()
-    return _rectified(net)
+    return _rectified(ds_cnn_net())
 
 
 def _micro_speech_tf() -> bytes:

@@ -1,7 +1,6 @@
 """Whole graphs with random weights, and the published models of the shared folder."""
 
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from kernels_cases import FLOAT32, INT16, INT32, NONE, RELU, SAME, Array, Builder, schema
 
+from mltk.models.loading import resolve_tflite
 from mltk.tflite.model import TfliteModel
 from mltk.tflite.plan.engine import NativeModel
 
@@ -26,13 +26,7 @@ def shared_model(name: str) -> bytes:
     path = Path(os.environ.get("MLTK_SHARED_DIR", _REPOSITORY.parent / "shared")) / "models" / name
     if not path.exists():
         pytest.skip(f"{path} is not here (MLTK_SHARED_DIR)")
-    if path.suffix == ".tflite":
-        return path.read_bytes()
-    with zipfile.ZipFile(path) as archive:
-        member = next(
-            name for name in archive.namelist() if name.endswith(".tflite") and "float32" not in name
-        )
-        return archive.read(member)
+    return resolve_tflite(path)[0]
 
 
 class Net:
@@ -132,7 +126,12 @@ class Net:
 
 
 def ds_cnn(seed: int = 0) -> bytes:
-    """Return a graph of the shape of MLPerf Tiny's DS-CNN: 49 x 10 features, 64 channels, 12 words."""
+    """Return a file of `ds_cnn_net`."""
+    return ds_cnn_net(seed).pack()
+
+
+def ds_cnn_net(seed: int = 0) -> Net:
+    """Make a graph of the shape of MLPerf Tiny's DS-CNN: 49 x 10 features, 64 channels, 12 words."""
     net = Net((1, 49, 10, 1), seed)
     net.convolution((10, 4, 64), (2, 2), activation=RELU)
     for _ in range(4):
@@ -143,7 +142,7 @@ def ds_cnn(seed: int = 0) -> bytes:
     net.layer(22, (1, 64), extra=(net.integers(-1, 64),), **net.same())
     net.dense(12)
     net.softmax()
-    return net.pack()
+    return net
 
 
 def convolutions(seed: int = 0) -> bytes:

@@ -54,18 +54,16 @@ def _mps(
     name: str,
     title: str,
     target: str,
-    clock_hz: int,
-    uart: int,
-    led: int,
-    flash: Memory,
-    ram: Memory,
+    clock_hz: int = 25_000_000,
+    *,
+    uart: int = 0x4000_4000,
+    led: int = 0x4002_8000,
+    flash: Memory = Memory(0x0000_0000, 4096 * _KB),
+    ram: Memory = Memory(0x2000_0000, 4096 * _KB),
 ) -> Board:
     registers = {"BOARD_UART": uart, "BOARD_LED": led}
     return Board(name, title, target, "board_mps2.c", flash, ram, clock_hz, registers, name)
 
-
-_MPS2_FLASH, _MPS2_RAM = Memory(0x0000_0000, 4096 * _KB), Memory(0x2000_0000, 4096 * _KB)
-_MPS2_UART, _MPS2_LED = 0x4000_4000, 0x4002_8000
 
 BOARDS: dict[str, Board] = {
     board.name: board
@@ -81,56 +79,29 @@ BOARDS: dict[str, Board] = {
             {"BOARD_UART": 0x4000_C000},
             "lm3s6965evb",
         ),
-        _mps(
-            "mps2-an385",
-            "Arm MPS2, Cortex-M3",
-            "cortex-m3",
-            25_000_000,
-            _MPS2_UART,
-            _MPS2_LED,
-            _MPS2_FLASH,
-            _MPS2_RAM,
-        ),
-        _mps(
-            "mps2-an386",
-            "Arm MPS2, Cortex-M4",
-            "cortex-m4",
-            25_000_000,
-            _MPS2_UART,
-            _MPS2_LED,
-            _MPS2_FLASH,
-            _MPS2_RAM,
-        ),
-        _mps(
-            "mps2-an500",
-            "Arm MPS2, Cortex-M7",
-            "cortex-m7",
-            25_000_000,
-            _MPS2_UART,
-            _MPS2_LED,
-            Memory(0x0000_0000, 4096 * _KB),
-            Memory(0x2000_0000, 4096 * _KB),
-        ),
+        _mps("mps2-an385", "Arm MPS2, Cortex-M3", "cortex-m3"),
+        _mps("mps2-an386", "Arm MPS2, Cortex-M4", "cortex-m4"),
+        _mps("mps2-an500", "Arm MPS2, Cortex-M7", "cortex-m7"),
         # The processors with TrustZone begin in the secure state: the secure addresses.
         _mps(
             "mps2-an505",
             "Arm MPS2, Cortex-M33",
             "cortex-m33",
             20_000_000,
-            0x5020_0000,
-            0x5030_2000,
-            Memory(0x1000_0000, 4096 * _KB),
-            Memory(0x3800_0000, 4096 * _KB),
+            uart=0x5020_0000,
+            led=0x5030_2000,
+            flash=Memory(0x1000_0000, 4096 * _KB),
+            ram=Memory(0x3800_0000, 4096 * _KB),
         ),
         _mps(
             "mps3-an547",
             "Arm MPS3, Cortex-M55 with vector instructions",
             "cortex-m55",
             32_000_000,
-            0x5930_3000,
-            0x5930_2000,
-            Memory(0x0000_0000, 512 * _KB),
-            Memory(0x2000_0000, 512 * _KB),
+            uart=0x5930_3000,
+            led=0x5930_2000,
+            flash=Memory(0x0000_0000, 512 * _KB),
+            ram=Memory(0x2000_0000, 512 * _KB),
         ),
         Board(
             "microbit",
