@@ -1,8 +1,11 @@
 """Whatever is wrong with the other machine is told in one sentence, with exit code 2."""
 
 import os
+import socket
+import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -48,6 +51,25 @@ def change(home: Path, old: str, new: str) -> None:
 
 def test_host_that_does_not_exist(refused: Refused) -> None:
     assert "no machine with the name 'nowhere.invalid'" in refused("-h", "nowhere.invalid", "train", "words")
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+def test_machine_that_hangs_up(reset: bool, refused: Refused) -> None:
+    """A connection that is closed and one that is reset are told by the same sentence."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            there, _ = listener.accept()
+            there.recv(1)
+            if reset:  # to linger for no time: closing sends a reset
+                there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            there.close()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        told = refused("-p", str(listener.getsockname()[1]), "train", "words")
+        thread.join()
+    assert "hung up: " in told
 
 
 def test_port_where_nobody_listens(refused: Refused) -> None:

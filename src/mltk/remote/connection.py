@@ -136,10 +136,15 @@ class Connection:
         except ssh.ConnectionLost as error:
             raise UnreachableError(f"{self._where()} hung up: {printable(error.reason)}") from error
         except (ssh.Error, ssh.ConfigParseError) as error:
-            raise RemoteError(f"Can not connect to {self._where()}: {printable(str(error))}") from error
+            raise RemoteError(
+                f"Can not connect to {self._where()} because of this: {printable(str(error))}"
+            ) from error
+        except (ConnectionResetError, ConnectionAbortedError, BrokenPipeError) as error:
+            # A reset ends here or as ConnectionLost, whichever layer sees it first: one sentence for both.
+            raise UnreachableError(f"{self._where()} hung up: {error.strerror or error}") from error
         except OSError as error:
             raise UnreachableError(
-                f"Can not connect to {self._where()}: {error.strerror or error}"
+                f"Can not connect to {self._where()} because of this: {error.strerror or error}"
             ) from error
         connection: asyncssh.SSHClientConnection = made[0]
         return connection
