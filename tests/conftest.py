@@ -7,6 +7,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# No test fills the user's cache of decoded clips; those of the cache give it a folder of their own.
+os.environ["MLTK_CLIP_CACHE_MB"] = "0"
+
 
 def _folder(variable: str, default: Path, what: str) -> Path:
     folder = Path(os.environ.get(variable, default))
