@@ -251,9 +251,7 @@ def _saturated(sample: NDArray[np.float32], gain: float) -> NDArray[np.float32]:
     return np.asarray(np.clip(sample * np.float32(gain), -1.0, 1.0), dtype=np.float32)
 
 
-def random_noise(
-    n: int, noises: Sequence[NDArray[Any]], rng: np.random.Generator
-) -> NDArray[np.float32]:
+def random_noise(n: int, noises: Sequence[NDArray[Any]], rng: np.random.Generator) -> NDArray[np.float32]:
     """Cut a random segment out of a random noise; a noise that is too short is repeated.
 
     Args:
