@@ -1,8 +1,9 @@
-"""Wall time of the light commands, each in a fresh process: median of several runs.
+"""Wall and CPU time of the light commands, each in a fresh process: medians of several runs.
 
 python benchmarks/startup.py MODEL.mltk.zip
 """
 
+import resource
 import statistics
 import subprocess
 import sys
@@ -11,15 +12,18 @@ import time
 RUNS = 9
 
 
-def seconds(*arguments: str) -> float:
-    """Return the median wall time of a command."""
-    times = []
+def seconds(*arguments: str) -> str:
+    """Return a command's median wall time and its median CPU time (user and system)."""
+    times, cpu = [], []
     for _ in range(RUNS):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         started = time.perf_counter()
         command = [sys.executable, "-c", "from mltk.cli.main import main; main()", *arguments]
         subprocess.run(command, check=True, capture_output=True)
         times.append(time.perf_counter() - started)
-    return statistics.median(times)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return f"{statistics.median(times):.3f} s, CPU {statistics.median(cpu):.3f} s"
 
 
 def main() -> None:
@@ -29,7 +33,7 @@ def main() -> None:
     subprocess.run([sys.executable, "-c", ""], check=True)
     print(f"python -c '': {time.perf_counter() - started:.3f} s")
     for arguments in (["--help"], ["summarize", model, "--tflite"], ["profile", model]):
-        print(f"mltk {' '.join(arguments)}: {seconds(*arguments):.3f} s")
+        print(f"mltk {' '.join(arguments)}: {seconds(*arguments)}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ if (
     and threading.current_thread() is threading.main_thread()
 ):
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# No test fills the user's cache of decoded clips; those of the cache give it a folder of their own.
+os.environ["MLTK_CLIP_CACHE_MB"] = "0"
 
 
 def _folder(variable: str, default: Path, what: str) -> Path:

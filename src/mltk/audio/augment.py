@@ -177,7 +177,7 @@ def augment(
     sample_rate_hz: int,
     augmentation: Augmentation,
     rng: np.random.Generator,
-    noises: Sequence[NDArray[np.float32]] = (),
+    noises: Sequence[NDArray[Any]] = (),
     *,
     out_length: int | None = None,
     lead_in: int = 0,
@@ -190,7 +190,7 @@ def augment(
         sample_rate_hz: rate of the clip and the noises in Hz.
         augmentation: what to vary.
         rng: the only source of randomness.
-        noises: background noises, 1-D float32 of any length above 0; one is chosen per clip.
+        noises: background noises, 1-D float32 or int16 of any length above 0; one is chosen per clip.
         out_length: samples of the result's clip; None: as many as `sample` has.
         lead_in: samples of noise alone that are put before the clip.
         partial: leave only the word's beginning, at the end of the result, or its end, at the beginning: what a
@@ -251,14 +251,12 @@ def _saturated(sample: NDArray[np.float32], gain: float) -> NDArray[np.float32]:
     return np.asarray(np.clip(sample * np.float32(gain), -1.0, 1.0), dtype=np.float32)
 
 
-def random_noise(
-    n: int, noises: Sequence[NDArray[np.float32]], rng: np.random.Generator
-) -> NDArray[np.float32]:
+def random_noise(n: int, noises: Sequence[NDArray[Any]], rng: np.random.Generator) -> NDArray[np.float32]:
     """Cut a random segment out of a random noise; a noise that is too short is repeated.
 
     Args:
         n: samples wanted.
-        noises: 1-D float32 arrays, none of them empty.
+        noises: 1-D float32 or int16 arrays, none of them empty.
         rng: the source of randomness.
 
     Returns:
@@ -268,9 +266,9 @@ def random_noise(
     noise = noises[int(rng.integers(len(noises)))]
     if len(noise) >= n:
         start = int(rng.integers(len(noise) - n + 1))
-        return noise[start : start + n]
+        return to_float32(noise[start : start + n])
     start = int(rng.integers(len(noise)))
-    return np.take(noise, np.arange(start, start + n), mode="wrap")
+    return to_float32(np.take(noise, np.arange(start, start + n), mode="wrap"))
 
 
 # How the clips of `_silence_` are made: shares of them, and levels.
@@ -284,7 +282,7 @@ def make_silence(
     n: int,
     augmentation: Augmentation,
     rng: np.random.Generator,
-    noises: Sequence[NDArray[np.float32]] = (),
+    noises: Sequence[NDArray[Any]] = (),
 ) -> NDArray[np.float32]:
     """Make a clip in which nobody speaks: anything from digital silence to noise as loud as it was recorded.
 

@@ -1,5 +1,8 @@
 """Changing a voice: its speed, its pitch, and the length of its vocal tract."""
 
+import functools
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -88,35 +91,85 @@ def warp_vocal_tract(sample: NDArray[np.float32], sample_rate_hz: int, alpha: fl
         return sample
     n_fft = 1 << int(np.ceil(np.log2(sample_rate_hz * _FRAME_S)))
     hop = n_fft // 4
-    window = np.hanning(n_fft + 1)[:-1]
-    padded = np.pad(sample.astype(np.float64), (n_fft, n_fft + hop))
-    starts = np.arange(0, len(padded) - n_fft + 1, hop)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[starts] * window
-    spectra = np.fft.rfft(frames, axis=1)
-    envelope = _log_envelope(spectra, int(_ENVELOPE_QUEFRENCY_S * sample_rate_hz))
-    bins = np.arange(n_fft // 2 + 1, dtype=np.float64)
+    tables = _tables(n_fft, int(_ENVELOPE_QUEFRENCY_S * sample_rate_hz))
+    window = tables.window
+    padded = np.zeros(len(sample) + 2 * n_fft + hop)
+    padded[n_fft : n_fft + len(sample)] = sample
+    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop]
+    change = _envelope_change(tables, alpha)
+    # Overlap-add hop by hop: window^2 at a quarter overlap sums to 1.5.
+    result = np.zeros((len(frames) + 3) * hop)
+    parts = result.reshape(-1, hop)
+    for first in range(0, len(frames), _FRAMES_AT_ONCE):
+        spectra = np.fft.rfft(frames[first : first + _FRAMES_AT_ONCE] * window, axis=1)
+        spectra *= _gain(spectra, tables, change)
+        shaped = np.fft.irfft(spectra, n_fft, axis=1)
+        shaped *= window
+        for quarter in range(4):
+            parts[first + quarter : first + quarter + len(shaped)] += shaped[
+                :, quarter * hop : (quarter + 1) * hop
+            ]
+    return np.asarray(result[n_fft : n_fft + len(sample)] / 1.5, dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """What only the sizes decide.
+
+    Attributes:
+        window: float64 [n_fft].
+        analysis: log magnitudes -> the first cepstral coefficients: float64 [bins, n_cepstrum + 1].
+        synthesis: those -> the smooth log envelope: float64 [n_cepstrum + 1, bins].
+
+    """
+
+    window: NDArray[np.float64]
+    analysis: NDArray[np.float64]
+    synthesis: NDArray[np.float64]
+
+
+@functools.lru_cache(maxsize=4)
+def _tables(n_fft: int, n_cepstrum: int) -> _Tables:
+    bins = n_fft // 2 + 1
+    cosines = np.cos(2 * np.pi / n_fft * (np.outer(np.arange(bins), np.arange(n_cepstrum + 1)) % n_fft))
+    # A real spectrum counts its inner bins twice, and so does a real cepstrum its coefficients but the first.
+    analysis = 2.0 * cosines / n_fft
+    analysis[[0, -1]] /= 2.0
+    synthesis = 2.0 * cosines.T
+    synthesis[0] /= 2.0
+    return _Tables(np.hanning(n_fft + 1)[:-1], analysis, synthesis)
+
+
+# So many frames stay in the processor's cache, and OpenBLAS computes their products in one thread: how many threads
+# there are must not be seen in the last bits.
+_FRAMES_AT_ONCE = 16
+
+
+def _envelope_change(tables: _Tables, alpha: float) -> NDArray[np.float64]:
+    """Return cepstral coefficients -> by how much the warp raises the log envelope: float64 [n_cepstrum + 1, bins]."""
+    envelope = tables.synthesis
+    bins = np.arange(envelope.shape[1], dtype=np.float64)
     shares = bins / bins[-1]
     source = np.interp(shares, _warp(shares, alpha), bins)
     low = np.minimum(source.astype(np.int64), len(bins) - 2)
     part = source - low
-    warped = envelope[:, low] * (1.0 - part) + envelope[:, low + 1] * part
-    limit = _LARGEST_GAIN_DB / 20.0 * np.log(10.0)
-    shaped = np.fft.irfft(spectra * np.exp(np.clip(warped - envelope, -limit, limit)), n_fft, axis=1) * window
-    # Overlap-add hop by hop: window^2 at a quarter overlap sums to 1.5.
-    result = np.zeros(len(padded) + n_fft)
-    parts = result[: (len(starts) + 3) * hop].reshape(-1, hop)
-    for quarter in range(4):
-        parts[quarter : quarter + len(starts)] += shaped[:, quarter * hop : (quarter + 1) * hop]
-    return np.asarray(result[n_fft : n_fft + len(sample)] / 1.5, dtype=np.float32)
+    return np.ascontiguousarray(envelope[:, low] * (1.0 - part) + envelope[:, low + 1] * part - envelope)
 
 
-def _log_envelope(spectra: NDArray[np.complex128], n_cepstrum: int) -> NDArray[np.float64]:
-    """Return the smooth natural-log magnitude [frames, bins] of spectra, by keeping the first cepstral
-    coefficients.
+def _gain(
+    spectra: NDArray[np.complex128], tables: _Tables, change: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the ratio of the warped to the old envelope of each spectrum, within the limit: [frames, bins].
+
+    The smooth envelope is a product of the log magnitudes with a matrix of rank n_cepstrum + 1; so is the
+    warped one, and so their difference.
     """
-    magnitude = np.abs(spectra)
-    cepstrum = np.fft.irfft(np.log(magnitude + _QUIET), axis=1)
-    lifter = np.zeros(cepstrum.shape[1])
-    lifter[: n_cepstrum + 1] = 1.0
-    lifter[len(lifter) - n_cepstrum :] = 1.0
-    return np.asarray(np.fft.rfft(cepstrum * lifter, axis=1).real)
+    level = np.abs(spectra)
+    level += _QUIET
+    np.log(level, out=level)
+    if len(level) < _FRAMES_AT_ONCE:  # the same product for every number of frames
+        level = np.concatenate((level, np.zeros((_FRAMES_AT_ONCE - len(level), level.shape[1]))))
+    raised = (level @ tables.analysis) @ change
+    limit = _LARGEST_GAIN_DB / 20.0 * np.log(10.0)
+    np.clip(raised, -limit, limit, out=raised)
+    return np.exp(raised, out=raised)[: len(spectra)]

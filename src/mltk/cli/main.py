@@ -60,7 +60,9 @@ def make_app() -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        # Plain help: importing rich takes longer than all the rest of it.
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     )
     app.callback()(_options)
     for name, module in COMMANDS.items():
@@ -75,7 +77,7 @@ def make_app() -> typer.Typer:
 
 def _group(module: Any) -> typer.Typer:
     """Return the commands of a module that has several."""
-    group = typer.Typer(help=module.HELP, no_args_is_help=True)
+    group = typer.Typer(help=module.HELP, no_args_is_help=True, rich_markup_mode=None)
     for name, command in module.COMMANDS.items():
         group.command(name)(_told_when_stopped(command))
     return group

@@ -4,19 +4,37 @@ import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mltk.datasets.cache import ClipStore
 from mltk.datasets.feed_recipe import ClipCache, ClipLike, Item, Recipe
-from mltk.datasets.feed_workers import WorkerPool, acquire_pool, release_pool
+from mltk.datasets.feed_slots import Slot, SlotRing
+from mltk.datasets.feed_workers import Made, WorkerPool, acquire_pool, release_pool
 from mltk.utils.errors import DatasetError
+from mltk.utils.logging import get_mltk_logger
 
 Batch = tuple[NDArray[Any], NDArray[np.float32]]
 
 # Batches that are the same every epoch (validation) are kept if they are not larger than this.
 _KEEP_BYTES = 256 << 20
+
+# What was told of the cache on disk, so that it is told once.
+_told: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ordered:
+    """A batch in flight."""
+
+    epoch: int
+    number: int
+    items: list[Item]
+    future: "Future[Any]"
+    slot: Slot | None
 
 
 class Feed:
@@ -85,8 +103,10 @@ class Feed:
             self._n_batches = min(self._n_batches, max_batches)
         self._n_workers = n_workers
         self._max_pending = max_pending
-        self._pending: deque[tuple[int, int, Future[Any]]] = deque()
-        self._cache = ClipCache() if n_workers == 0 else ClipCache(0)
+        self._pending: deque[_Ordered] = deque()
+        self._cache: ClipCache | None = None
+        self._ring: SlotRing | None = None
+        self._may_share = True
         self._kept: list[Batch] | None = None
         self._pool: WorkerPool | None = None
         self._release: Any = None
@@ -137,7 +157,10 @@ class Feed:
     def close(self) -> None:
         """Drop what is in flight and end the workers; a later epoch starts them again."""
         self._pending.clear()
-        self._kept = None
+        self._kept = self._cache = None
+        if self._ring is not None:
+            self._ring.close()
+            self._ring = None
         if self._release is not None:
             self._release()
             self._release = self._pool = None
@@ -182,21 +205,18 @@ class Feed:
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
         if self._n_workers == 0:
-            items = self._items_of(epoch)
-            for number in range(self._n_batches):
-                yield self.recipe.make_batch(self._batch_of(items, number), epoch, self._cache)
+            yield from self._batches_of_this_process(epoch)
             return
         pool = self._acquire()
-        if not (self._pending and self._pending[0][:2] == (epoch, 0)):
-            # What is in flight is let go, not cancelled: loky 3.7 fails at cancelled work when it shuts down.
-            self._pending.clear()
+        if not (self._pending and (self._pending[0].epoch, self._pending[0].number) == (epoch, 0)):
+            self._let_go()
         orders = self._tasks_from(epoch)
         try:
             for number in range(self._n_batches):
                 while len(self._pending) < self._max_pending and (task := next(orders, None)) is not None:
-                    self._pending.append((task[0], task[1], pool.submit(self.recipe, task[2], task[0])))
+                    self._pending.append(self._order(pool, *task))
                 self._check_turn(epoch, number)
-                yield pool.result(self._pending.popleft()[2])
+                yield self._received(pool, self._pending.popleft())
         except GeneratorExit:
             raise
         except BaseException:
@@ -205,9 +225,53 @@ class Feed:
             pool.stop()
             raise
 
+    def _batches_of_this_process(self, epoch: int) -> Iterator[Batch]:
+        if self._cache is None:
+            self._cache = ClipCache(store=ClipStore.of_user())
+        cache = self._cache
+        items = self._items_of(epoch)
+        for number in range(self._n_batches):
+            batch = self.recipe.make_batch(self._batch_of(items, number), epoch, cache)
+            _tell(cache.problem)
+            yield batch
+
+    def _order(self, pool: WorkerPool, epoch: int, number: int, items: list[Item]) -> _Ordered:
+        # cloudpickle, as loky: the settings may be of a class of the user's script.
+        from cloudpickle import dumps
+
+        slot = self._ring.take() if self._ring is not None else None
+        return _Ordered(epoch, number, items, pool.submit(dumps(self.recipe), items, epoch, slot), slot)
+
+    def _received(self, pool: WorkerPool, ordered: _Ordered) -> Batch:
+        made = pool.result(ordered.future)
+        _tell(made.problem)
+        features = made.features
+        if ordered.slot is not None and self._ring is not None:
+            if features is None:
+                features = self._ring.copy(ordered.slot, made.shape, np.dtype(made.dtype))
+            self._ring.give_back(ordered.slot)
+        elif self._ring is None and self._may_share:
+            self._make_ring(made, len(ordered.items))
+        return features, self.recipe.labels(ordered.items)
+
+    def _make_ring(self, made: Made, n_items: int) -> None:
+        """Make the slots, now that the first batch tells how large they have to be."""
+        n_bytes = -(-made.features.nbytes // n_items) * self.batch_size
+        try:
+            self._ring = SlotRing(self._max_pending, n_bytes)
+        except OSError:  # no shared memory here: the batches come through the pipe
+            self._may_share = False
+
+    def _let_go(self) -> None:
+        """Forget what is in flight. It is not cancelled: loky 3.7 fails at cancelled work when it shuts down."""
+        for ordered in self._pending:
+            if ordered.slot is not None and self._ring is not None:
+                _give_back_when_done(self._ring, ordered.slot, ordered.future)
+        self._pending.clear()
+
     def _check_turn(self, epoch: int, number: int) -> None:
         """Hold that the next batch in flight is the one that this iterator owes."""
-        if not self._pending or self._pending[0][:2] != (epoch, number):
+        if not self._pending or (self._pending[0].epoch, self._pending[0].number) != (epoch, number):
             raise DatasetError(
                 "A feed gives one epoch at a time: finish or drop the first iterator before the second"
             )
@@ -235,3 +299,18 @@ def _items(clips: Sequence[ClipLike]) -> list[Item]:
         Item(clip.path, int(clip.class_id), int(clip.index), bool(getattr(clip, "partial", False)))
         for clip in clips
     ]
+
+
+def _give_back_when_done(ring: SlotRing, slot: Slot, future: "Future[Any]") -> None:
+    future.add_done_callback(lambda _: ring.give_back(slot))
+
+
+def _tell(problem: str | None) -> None:
+    """Warn, once, that decoded clips are kept in memory only."""
+    if problem is not None and not _told:
+        _told.add(problem)
+        get_mltk_logger().warning(
+            "Decoded clips are not kept on disk, so reading them takes longer: %s; "
+            "MLTK_CACHE_DIR names another folder, MLTK_CLIP_CACHE_MB=0 switches this off",
+            problem,
+        )

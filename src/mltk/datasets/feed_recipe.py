@@ -14,6 +14,7 @@ from mltk.audio.augment import Augmentation, augment, make_silence
 from mltk.audio.convert import to_float32, to_int16
 from mltk.audio.read import read_audio_file
 from mltk.audio.resample import resample
+from mltk.datasets.cache import ClipStore
 
 CACHE_BYTES = 256 << 20
 """Memory for decoded clips, over all workers of a run."""
@@ -46,17 +47,24 @@ class Item:
 
 
 class ClipCache:
-    """Decoded clips at one sample rate, the least recently used thrown out first.
+    """Decoded clips in memory, the least recently used thrown out first; behind it the clips on disk.
 
     Args:
         max_bytes: upper limit of the memory that the samples take.
+        store: the clips on disk; None: a clip that is thrown out is decoded again.
 
     """
 
-    def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, max_bytes: int = CACHE_BYTES, store: ClipStore | None = None) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._samples: OrderedDict[tuple[str, int], NDArray[Any]] = OrderedDict()
+        self._store = store
+
+    @property
+    def problem(self) -> str | None:
+        """Why clips are kept in memory only, if something went wrong."""
+        return self._store.problem if self._store is not None else None
 
     def get(self, path: str, sample_rate_hz: int) -> NDArray[np.float32]:
         """Return a file's samples, float32 [n] at `sample_rate_hz`; callers must not write into them.
@@ -65,34 +73,52 @@ class ClipCache:
             AudioError: the file can not be read.
 
         """
+        return to_float32(self.samples(path, sample_rate_hz))
+
+    def samples(self, path: str, sample_rate_hz: int) -> NDArray[Any]:
+        """Return a file's samples as they are kept: int16 [n] where no bit is lost by it, else float32 [n].
+
+        For long recordings of which a segment is used: converting the whole takes longer than that.
+
+        Raises:
+            AudioError: the file can not be read.
+
+        """
         key = (path, sample_rate_hz)
         if key in self._samples:
             self._samples.move_to_end(key)
-            kept = self._samples[key]
-            return to_float32(kept) if kept.dtype == np.int16 else kept
-        sample, rate = read_audio_file(path, return_sample_rate=True)
-        sample = to_float32(resample(sample, rate, sample_rate_hz))
-        self._keep(key, sample)
-        return sample
+            return self._samples[key]
+        if self._store is None:
+            samples = decode_clip(path, sample_rate_hz)
+        else:
+            samples = self._store.get(path, sample_rate_hz, decode_clip)
+        self._keep(key, samples)
+        return samples
 
-    def _keep(self, key: tuple[str, int], sample: NDArray[np.float32]) -> None:
-        # Most recordings are 16 bit: kept as such where no bit is lost, twice as many fit. Long ones, the
-        # noises, stay as they are: only a segment of them is used at a time, and converting the whole would
-        # take longer than that.
-        compact: NDArray[Any] = sample
-        if len(sample) <= 4 * key[1]:
-            pcm = to_int16(sample)
-            compact = pcm if np.array_equal(to_float32(pcm), sample) else sample
-        if compact.nbytes > self._max_bytes:
+    def _keep(self, key: tuple[str, int], samples: NDArray[Any]) -> None:
+        if samples.nbytes > self._max_bytes:
             return
-        self._samples[key] = compact
-        self._bytes += compact.nbytes
+        self._samples[key] = samples
+        self._bytes += samples.nbytes
         while self._bytes > self._max_bytes:
             self._bytes -= self._samples.popitem(last=False)[1].nbytes
 
 
+def decode_clip(path: str, sample_rate_hz: int) -> NDArray[Any]:
+    """Read and resample a file: int16 [n] where no bit is lost by it (most recordings), else float32 [n].
+
+    Raises:
+        AudioError: the file can not be read.
+
+    """
+    sample, rate = read_audio_file(path, return_sample_rate=True)
+    resampled = to_float32(resample(sample, rate, sample_rate_hz))
+    pcm = to_int16(resampled)
+    return pcm if np.array_equal(to_float32(pcm), resampled) else resampled
+
+
 @dataclass(frozen=True, slots=True)
-class _Noises(Sequence[NDArray[np.float32]]):
+class _Noises(Sequence[NDArray[Any]]):
     """Background noises, read when they are used."""
 
     paths: tuple[str, ...]
@@ -103,7 +129,7 @@ class _Noises(Sequence[NDArray[np.float32]]):
         return len(self.paths)
 
     def __getitem__(self, index: Any) -> Any:
-        return self.cache.get(self.paths[index], self.sample_rate_hz)
+        return self.cache.samples(self.paths[index], self.sample_rate_hz)
 
 
 @dataclass(slots=True)
@@ -173,9 +199,14 @@ class Recipe:
         for row, item in zip(samples, items, strict=True):
             row[:] = to_int16(self.make_sample(item, epoch, settings.sample_length, cache))
         features = self._normalized(self._features(samples, settings))
+        x = features.reshape(len(items), *(self.sample_shape or (*features.shape[1:], 1)))
+        return x, self.labels(items)
+
+    def labels(self, items: Sequence[Item]) -> NDArray[np.float32]:
+        """Return the one-hot labels of a batch: float32 [n, n_classes]."""
         labels = np.zeros((len(items), self.n_classes), np.float32)
         labels[np.arange(len(items)), [item.class_id for item in items]] = 1.0
-        return features.reshape(len(items), *(self.sample_shape or (*features.shape[1:], 1))), labels
+        return labels
 
     def make_sample(self, item: Item, epoch: int, length: int, cache: ClipCache) -> NDArray[np.float32]:
         """Return one augmented clip, warm-up included: float32 [length]."""

@@ -3,12 +3,15 @@
 One pool serves all feeds of a process that want the same number of workers.
 """
 
+import pickle
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from mltk.datasets.cache import ClipStore
 from mltk.datasets.feed_recipe import CACHE_BYTES, ClipCache, Item, Recipe
+from mltk.datasets.feed_slots import Slot, write
 from mltk.datasets.pool import ProcessPool, SharedPools, worker_count
 from mltk.utils.errors import AudioError, DatasetError, FrontendError, MltkError
 
@@ -33,19 +36,48 @@ class Failure:
         raise kinds.get(self.kind, DatasetError)(self.message)
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a worker sends when a batch is made.
+
+    Attributes:
+        features: None if they are in the slot.
+        shape: of the features.
+        dtype: of the features, its name.
+        problem: why the cache on disk can not be written, or None.
+
+    """
+
+    features: Any
+    shape: tuple[int, ...]
+    dtype: str
+    problem: str | None
+
+
 _worker_cache: ClipCache | None = None
+# The last recipe, by its pickled form: its frontend's tables are computed once, not for each batch.
+_worker_recipe: tuple[bytes, Recipe] | None = None
 
 
-def _start_cache(cache_bytes: int) -> None:
+def _start_cache(cache_bytes: int, store: ClipStore | None) -> None:
     global _worker_cache  # noqa: PLW0603 - a worker's state has no other home
-    _worker_cache = ClipCache(cache_bytes)
+    _worker_cache = ClipCache(cache_bytes, store)
 
 
-def _run(recipe: Recipe, items: Sequence[Item], epoch: int) -> Any:
+def _unpickled(recipe: bytes) -> Recipe:
+    global _worker_recipe  # noqa: PLW0603 - a worker's state has no other home
+    if _worker_recipe is None or _worker_recipe[0] != recipe:
+        _worker_recipe = (recipe, pickle.loads(recipe))
+    return _worker_recipe[1]
+
+
+def _run(recipe: bytes, items: Sequence[Item], epoch: int, slot: Slot | None) -> Any:
     """Make one batch in a worker process; see `Recipe.make_batch`."""
     cache = _worker_cache if _worker_cache is not None else ClipCache()
     try:
-        return recipe.make_batch(items, epoch, cache)
+        features, _ = _unpickled(recipe).make_batch(items, epoch, cache)
+        sent = None if slot is not None and write(slot, features) else features
+        return Made(sent, features.shape, features.dtype.name, cache.problem)
     except MltkError as error:
         return Failure(type(error).__name__, str(error))
     except BaseException as error:
@@ -63,28 +95,31 @@ class WorkerPool(ProcessPool):
 
     def __init__(self, n_workers: int) -> None:
         advice = "give the data generator fewer `cores` or a smaller `max_batches_pending`"
-        super().__init__(n_workers, advice, _start_cache, (CACHE_BYTES // n_workers,))
+        super().__init__(n_workers, advice, _start_cache, (CACHE_BYTES // n_workers, ClipStore.of_user()))
 
-    def submit(self, recipe: Recipe, items: Sequence[Item], epoch: int) -> "Future[Any]":
-        """Order one batch.
+    def submit(
+        self, recipe: bytes, items: Sequence[Item], epoch: int, slot: Slot | None = None
+    ) -> "Future[Any]":
+        """Order one batch of a pickled `Recipe`, whose features are to be put into a slot.
 
         Raises:
             DatasetError: a worker died since the last call.
 
         """
-        return self.submit_task(_run, recipe, items, epoch)
+        return self.submit_task(_run, recipe, items, epoch, slot)
 
-    def result(self, future: "Future[Any]") -> Any:
+    def result(self, future: "Future[Any]") -> Made:
         """Wait for a batch.
 
         Raises:
             AudioError, FrontendError, DatasetError: what went wrong in the worker, or that it died.
 
         """
-        batch = self.wait(future)
-        if isinstance(batch, Failure):
-            batch.reraise()
-        return batch
+        made = self.wait(future)
+        if isinstance(made, Failure):
+            made.reraise()
+        assert isinstance(made, Made)
+        return made
 
 
 _pools = SharedPools(WorkerPool)

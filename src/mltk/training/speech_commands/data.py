@@ -183,7 +183,7 @@ class ClipRecipe(Recipe):
         del epoch
         rng = np.random.default_rng((self.seed, item.index))
         rate = self.frontend_settings.sample_rate_hz
-        noises = [cache.get(path, rate) for path in self._noise(rng)]
+        noises = [cache.samples(path, rate) for path in self._noise(rng)]
         if item.path is None:
             return make_silence(length, Augmentation(), rng, noises)
         # As large a number of draws for every clip: a setting that is switched off leaves the others' values.

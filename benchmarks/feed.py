@@ -1,0 +1,136 @@
+"""Samples a second of the training feed beside the reference toolkit's, on the same files with the same settings.
+
+    python benchmarks/feed.py [--peer PYTHON] [--epochs N] [--rounds N]
+
+The settings are those of the published micro_speech specification, with its commented augmentations (speed, pitch, VTLP,
+loudness, noise) and without them. Each epoch is measured from its first batch's order to its last batch; the first epoch of
+each process is left out: it starts the workers. PYTHON has silabs-mltk==0.20.0, numpy==1.26.4, click<8.2, typer<0.13 and
+audiomentations==0.33.0. The processes of both take turns. CPU seconds are those of a whole process and its workers, start-up
+included.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from real_words import speech_dir
+
+from mltk.audio.read import read_audio_file
+from mltk.audio.write import write_audio_file
+from mltk.datasets.feed import ParallelAudioDataGenerator
+from mltk.datasets.selection import select_clips
+from mltk.frontend.settings import AudioFeatureGeneratorSettings
+
+CLASSES = ["yes", "no", "_unknown_", "_silence_"]
+WORDS = ["yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"]
+FRONTEND: dict[str, Any] = {
+    "sample_rate_hz": 16000, "sample_length_ms": 1000, "window_size_ms": 30, "window_step_ms": 20,
+    "filterbank_n_channels": 40, "filterbank_upper_band_limit": 7500.0, "filterbank_lower_band_limit": 125.0,
+    "noise_reduction_enable": True, "noise_reduction_smoothing_bits": 10, "noise_reduction_even_smoothing": 0.025,
+    "noise_reduction_odd_smoothing": 0.06, "noise_reduction_min_signal_remaining": 0.05, "pcan_enable": True,
+    "pcan_strength": 0.95, "pcan_offset": 80.0, "pcan_gain_bits": 21, "log_scale_enable": True, "log_scale_shift": 6,
+}  # fmt: skip
+PLAIN: dict[str, Any] = {
+    "cores": 1.0, "max_batches_pending": 16, "unknown_class_percentage": 3.0, "silence_class_percentage": 0.2,
+    "offset_range": [0.0, 1.0], "trim_threshold_db": 20, "bg_noise_range": [0.0, 0.3], "bg_noise_dir": "_background_noise_",
+}  # fmt: skip
+VARIED = {
+    "loudness_range": [0.6, 3.0], "speed_range": [0.6, 1.9], "pitch_range": [0.7, 1.4], "vtlp_range": [0.7, 1.4],
+}  # fmt: skip
+KINDS = {"without": PLAIN, "all augmentations": PLAIN | VARIED}
+
+
+def make_folder(folder: Path) -> None:
+    """Write real recordings as WAV (the reference takes no FLAC) into a data set's layout."""
+    sources = {word: speech_dir() / "commands" / word for word in WORDS}
+    for name, source in {**sources, "_background_noise_": speech_dir() / "noise"}.items():
+        (folder / name).mkdir()
+        for path in sorted(source.rglob("*.flac")):
+            samples, rate_hz = read_audio_file(path, return_sample_rate=True)
+            write_audio_file(str(folder / name / f"{path.stem}.wav"), samples, rate_hz)
+
+
+def run_ours(folder: str, epochs: int, settings: dict[str, Any]) -> None:
+    """Print a JSON line for each epoch: samples, seconds."""
+    ranges = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+    frontend = AudioFeatureGeneratorSettings(**FRONTEND)
+    generator = ParallelAudioDataGenerator(dtype="int8", frontend_settings=frontend, **ranges)
+    selection = select_clips(
+        folder,
+        CLASSES,
+        unknown_class_percentage=settings["unknown_class_percentage"],
+        silence_class_percentage=settings["silence_class_percentage"],
+    )
+    with generator.feed(selection.training, selection.noise_training, n_classes=len(CLASSES)) as feed:
+        for _ in range(epochs):
+            n, started = 0, time.perf_counter()
+            for x, _labels in feed:
+                n += len(x)
+            print("EPOCH " + json.dumps([n, time.perf_counter() - started]), flush=True)
+
+
+def measure(command: list[str], environment: dict[str, str]) -> tuple[list[float], float]:
+    """Return each epoch's samples a second but the first's, and the CPU seconds a sample of the whole process."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    epochs = [json.loads(line[6:]) for line in done.stdout.splitlines() if line.startswith("EPOCH ")]
+    if len(epochs) < 2:
+        raise SystemExit(f"{command[0]} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return [n / seconds for n, seconds in epochs[1:]], cpu / sum(n for n, _ in epochs)
+
+
+def main() -> None:
+    """Measure both, in turns."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer", help="Python of the environment with silabs-mltk")
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--ours", nargs=2, metavar=("FOLDER", "KIND"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.ours:
+        run_ours(options.ours[0], options.epochs, dict(KINDS[options.ours[1]]))
+        return
+    here = Path(__file__).resolve()
+    with tempfile.TemporaryDirectory() as folder:
+        make_folder(Path(folder))
+        print(
+            "| settings | who | samples/s, median (range) | CPU ms a sample | ratio |\n| --- | --- | --- | --- | --- |"
+        )
+        for kind, settings in KINDS.items():
+            told = json.dumps({**settings, "frontend": FRONTEND, "classes": CLASSES})
+            ours = [sys.executable, str(here), "--epochs", str(options.epochs), "--ours", folder, kind]
+            commands = {"ours": (ours, dict(os.environ))}
+            if options.peer:
+                # Its process crashes on processors with AMX otherwise; and both packages are called mltk.
+                environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "TF_CPP_MIN_LOG_LEVEL": "3"}
+                environment.pop("PYTHONPATH", None)
+                peer = [options.peer, str(here.with_name("feed_peer.py")), folder, str(options.epochs), told]
+                commands["reference"] = (peer, environment)
+            rates: dict[str, list[float]] = {who: [] for who in commands}
+            cpu: dict[str, list[float]] = {who: [] for who in commands}
+            for _ in range(options.rounds):
+                for who, (command, environment) in commands.items():
+                    epochs, seconds = measure(command, environment)
+                    rates[who] += epochs
+                    cpu[who].append(seconds)
+            for who, every in rates.items():
+                ratio = statistics.median(rates["ours"]) / statistics.median(every)
+                print(
+                    f"| {kind} | {who} | {statistics.median(every):.0f} ({min(every):.0f} to {max(every):.0f}) "
+                    f"| {1000 * statistics.median(cpu[who]):.2f} | {ratio:.1f} |",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
