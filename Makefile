@@ -5,7 +5,7 @@ help:
 	@echo "make demo    synthesize words, train, quantize, evaluate, hear the words in a stream (in demo/)"
 	@echo "make test    run the whole test suite"
 	@echo "make check   formatting, lint, types, one-way imports"
-	@echo "make bench   measure on real recordings (needs ../shared/speech or MLTK_SPEECH_DIR)"
+	@echo "make bench   measure beside TensorFlow, pymicro-features and the reference toolkit, in bench/ (needs ../shared/speech or MLTK_SPEECH_DIR)"
 
 install:
 	@scripts/install
@@ -21,8 +21,7 @@ check:
 	@scripts/check
 
 bench:
-	@scripts/install
-	@.venv/bin/python benchmarks/micro_speech.py
+	@scripts/bench
 
 clean:
-	rm -rf .venv build demo
+	rm -rf .venv .venv-reference build demo bench
