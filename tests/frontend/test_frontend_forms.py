@@ -37,11 +37,7 @@ def run_stream(form, frontend_settings, samples, rng):
     rows, done = [], 0
     while done < len(samples):
         chunk = samples[done : done + int(rng.integers(1, 4 * frontend_settings.window_size))]
-        features = np.empty(
-            (frontend.frames_after(len(chunk)), frontend_settings.filterbank_n_channels), np.uint16
-        )
-        frontend.process(chunk, features)
-        rows.append(features)
+        rows.append(frontend.process(chunk))
         done += len(chunk)
     return np.concatenate(rows), frontend.activity_was_detected()
 

@@ -1,7 +1,9 @@
 // Python's view of the audio frontend. Checks with a friendly sentence are made in mltk.frontend; what is checked here
 // again keeps a wrong call from reading outside an array.
+#define NPY_NO_DEPRECATED_API NPY_1_25_API_VERSION
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <numpy/arrayobject.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -26,9 +28,7 @@ using namespace nb::literals;
 
 namespace {
 
-using Samples = nb::ndarray<const int16_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Clips = nb::ndarray<const int16_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-using Features = nb::ndarray<uint16_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using FeatureBatch = nb::ndarray<uint16_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 using RawFeatures = nb::ndarray<const uint16_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Int8Features = nb::ndarray<int8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
@@ -128,6 +128,7 @@ class Frontend {
     if (form_ != nullptr) {
       plan_ = std::make_unique<AlignedMemory>(form_->plan_bytes(&tables_));
       form_->make_plan(&tables_, plan_->get());
+      fewest_windows_ = form_->fewest_windows(plan_->get());
     }
   }
 
@@ -176,22 +177,27 @@ class Frontend {
     return all;
   }
 
-  // How many rows `process` gives for so many more samples.
-  size_t frames_after(size_t n_samples) const {
-    const size_t available = stream_used() + n_samples;
-    return available < tables_.window.size ? 0 : (available - tables_.window.size) / tables_.window.step + 1;
-  }
-
-  void process(Samples samples, Features features) {
-    const size_t rows = frames_after(samples.shape(0));
-    if (features.shape(0) != rows || features.shape(1) != tables_.filterbank.n_channels) {
-      throw std::invalid_argument("the features have the wrong shape");
+  // The rows that the next chunk of the stream completes, uint16 [rows, channels]; None for what is no int16 [n] as it
+  // lies in memory. A stream calls this every few milliseconds: numpy's own interface costs a fraction of nanobind's.
+  nb::object process(nb::handle chunk) {
+    auto *const array = reinterpret_cast<PyArrayObject *>(chunk.ptr());
+    if (!PyArray_Check(chunk.ptr()) || PyArray_NDIM(array) != 1 || PyArray_TYPE(array) != NPY_INT16 ||
+        !PyArray_ISCARRAY_RO(array)) {
+      return nb::none();
     }
-    if (form_ != nullptr && rows >= kRowsForVectors) {
-      process_many(samples.data(), samples.shape(0), rows, features.data());
+    const auto *const samples = static_cast<const int16_t *>(PyArray_DATA(array));
+    const auto n = static_cast<size_t>(PyArray_DIM(array, 0));
+    const size_t rows = frames_after(n);
+    npy_intp shape[2] = {static_cast<npy_intp>(rows), static_cast<npy_intp>(tables_.filterbank.n_channels)};
+    auto features = nb::steal(PyArray_SimpleNew(2, shape, NPY_UINT16));
+    if (!features.is_valid()) throw nb::python_error();
+    auto *const row = static_cast<uint16_t *>(PyArray_DATA(reinterpret_cast<PyArrayObject *>(features.ptr())));
+    if (form_ != nullptr && rows >= fewest_windows_) {
+      process_vectors(samples, n, rows, row);
     } else {
-      process_few(samples.data(), samples.shape(0), features.data());
+      process_scalar(samples, n, row);
     }
+    return features;
   }
 
   bool activity_was_detected() { return mltk_fe_activity_was_detected(stream_->get()) != 0; }
@@ -215,8 +221,6 @@ class Frontend {
   }
 
  private:
-  // From so many rows on, vectors of windows are faster than one window after the other.
-  static constexpr size_t kRowsForVectors = 2;
   // Clips whose DC notch is done before their features: few enough to stay in the cache.
   static constexpr size_t kFilteredClips = 16;
 
@@ -230,7 +234,11 @@ class Frontend {
     std::vector<int16_t> filtered;
   };
 
-  size_t stream_used() const { return stream_->get()->used; }
+  // How many rows so many more samples of the stream complete.
+  size_t frames_after(size_t n_samples) const {
+    const size_t available = stream_->get()->used + n_samples;
+    return available < tables_.window.size ? 0 : (available - tables_.window.size) / tables_.window.step + 1;
+  }
 
   std::unique_ptr<AlignedMemory> make_scratch() const {
     auto scratch = std::make_unique<AlignedMemory>(form_->scratch_bytes(&tables_));
@@ -238,7 +246,7 @@ class Frontend {
     return scratch;
   }
 
-  void process_few(const int16_t *next, size_t left, uint16_t *row) {
+  void process_scalar(const int16_t *next, size_t left, uint16_t *row) {
     while (left != 0) {
       // A row more than was counted can not come: `row` never passes the array's end.
       size_t taken = 0;
@@ -250,7 +258,7 @@ class Frontend {
     }
   }
 
-  void process_many(const int16_t *samples, size_t n, size_t rows, uint16_t *features) {
+  void process_vectors(const int16_t *samples, size_t n, size_t rows, uint16_t *features) {
     mltk_fe_state &state = *stream_->get();
     if (stream_scratch_ == nullptr) stream_scratch_ = make_scratch();
     joined_.resize(state.used + n);
@@ -335,6 +343,7 @@ class Frontend {
   mltk_fe_tables tables_{};
   const mltk_fe_vector_form *form_;
   std::unique_ptr<AlignedMemory> plan_;
+  size_t fewest_windows_ = 0;
   std::unique_ptr<State> stream_;
   std::unique_ptr<AlignedMemory> stream_scratch_;
   std::vector<int16_t> joined_;
@@ -367,6 +376,7 @@ void quantize(const mltk_fe_settings &settings, RawFeatures features, Int8Featur
 }  // namespace
 
 NB_MODULE(_frontend, m) {
+  if (_import_array() < 0) throw nb::python_error();
   m.attr("LANES") = MLTK_FE_LANES;
 
   nb::class_<mltk_fe_settings>(m, "Settings")
@@ -397,8 +407,7 @@ NB_MODULE(_frontend, m) {
       .def_prop_ro("form", &Frontend::form)
       .def("reset", &Frontend::reset)
       .def("tables", &Frontend::tables)
-      .def("frames_after", &Frontend::frames_after, "n_samples"_a)
-      .def("process", &Frontend::process, "samples"_a.noconvert(), "features"_a.noconvert())
+      .def("process", &Frontend::process, "chunk"_a.none())
       .def("activity_was_detected", &Frontend::activity_was_detected)
       .def("process_clips", &Frontend::process_clips, "clips"_a.noconvert(), "features"_a.noconvert(), "threads"_a = 1);
 

@@ -1,7 +1,8 @@
 /* The audio frontend on a host's vector units: many windows at once, bit for bit the values of mltk_fe.h.
  *
  * Windows do not depend on one another up to the square root: each lane of a vector is a window, of the same clip or
- * of the next. Noise reduction, PCAN and log run across the channels of one window after the other.
+ * of the next. Noise reduction, PCAN and log run across the channels of one window after the other. Few windows, such as
+ * the one that a stream's next 10 ms complete, are taken one after the other, with lanes inside the window.
  *
  * For PCs only: firmware does not take this folder. All memory belongs to the caller, as in mltk_fe.h.
  */
@@ -46,6 +47,9 @@ typedef struct {
   /* Features of `n_windows` windows of a stream whose samples begin at `samples`; `state` is its state. */
   void (*process_windows)(const mltk_fe_tables *tables, const void *plan, void *scratch, mltk_fe_state *state,
                           const int16_t *samples, size_t n_windows, uint16_t *features);
+
+  /* From how many windows on `process_windows` is faster than the one-lane C. */
+  uint32_t (*fewest_windows)(const void *plan);
 } mltk_fe_vector_form;
 
 /* The forms that were compiled and that this processor runs, the fastest first; returns how many (at most 3). */

@@ -111,6 +111,41 @@ static inline vec root_estimate(vec x) {
 static inline vec sign_64(vec x) { return _mm256_cmpgt_epi64(_mm256_setzero_si256(), x); }
 static inline vec sub_64(vec a, vec b) { return _mm256_sub_epi64(a, b); }
 
+static inline vec reverse(vec a) { return _mm256_permutevar8x32_epi32(a, _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0)); }
+
+/* 4 lanes of 64 bits as doubles. */
+typedef __m256d doubles;
+
+/* 8 numbers below 2^32: as the lower half of a double's mantissa, 2^52 above. */
+static inline void store_doubles(double *to, vec a) {
+  const __m256i above = _mm256_set1_epi64x(0x4330000000000000);
+  const __m256d low = _mm256_castsi256_pd(_mm256_or_si256(_mm256_cvtepu32_epi64(_mm256_castsi256_si128(a)), above));
+  const __m256d high =
+      _mm256_castsi256_pd(_mm256_or_si256(_mm256_cvtepu32_epi64(_mm256_extracti128_si256(a, 1)), above));
+  _mm256_storeu_pd(to, _mm256_sub_pd(low, _mm256_castsi256_pd(above)));
+  _mm256_storeu_pd(to + 4, _mm256_sub_pd(high, _mm256_castsi256_pd(above)));
+}
+static inline doubles multiply_doubles(const double *a, const double *b) {
+  return _mm256_mul_pd(_mm256_loadu_pd(a), _mm256_load_pd(b));
+}
+static inline doubles add_product(doubles sum, const double *a, const double *b) {
+  return _mm256_add_pd(sum, multiply_doubles(a, b));
+}
+/* The sum of each vector's lanes. */
+static inline doubles sum_each(const doubles a[4]) {
+  const doubles low = _mm256_hadd_pd(a[0], a[1]), high = _mm256_hadd_pd(a[2], a[3]);
+  return _mm256_add_pd(_mm256_permute2f128_pd(low, high, 0x20), _mm256_permute2f128_pd(low, high, 0x31));
+}
+/* Rounded square roots of numbers below 2^50. Numbers below 2^32 never round up to 65536. */
+static inline void store_roots(uint32_t *to, doubles x) {
+  const doubles root = _mm256_sqrt_pd(x), limit = _mm256_set1_pd(65535.0);
+  const doubles between = _mm256_and_pd(_mm256_cmp_pd(root, limit, _CMP_GT_OQ),
+                                        _mm256_cmp_pd(root, _mm256_set1_pd(65536.0), _CMP_LT_OQ));
+  const __m128i rounded = _mm256_cvtpd_epi32(
+      _mm256_round_pd(_mm256_blendv_pd(root, limit, between), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  _mm_store_si128((__m128i *)(void *)to, rounded);
+}
+
 static inline void transpose(const uint32_t *from, size_t from_stride, uint32_t *to, size_t to_stride,
                              const uint32_t *up) {
   vec a[8], b[8];

@@ -86,6 +86,45 @@ static inline vec root_estimate(vec x) { return _mm512_cvttpd_epi64(_mm512_sqrt_
 static inline vec sign_64(vec x) { return _mm512_srai_epi64(x, 63); }
 static inline vec sub_64(vec a, vec b) { return _mm512_sub_epi64(a, b); }
 
+static inline vec reverse(vec a) {
+  return _mm512_permutexvar_epi32(_mm512_setr_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), a);
+}
+
+/* 8 lanes of 64 bits as doubles. */
+typedef __m512d doubles;
+
+/* 16 numbers below 2^32. */
+static inline void store_doubles(double *to, vec a) {
+  _mm512_storeu_pd(to, _mm512_cvtepu32_pd(_mm512_castsi512_si256(a)));
+  _mm512_storeu_pd(to + 8, _mm512_cvtepu32_pd(_mm512_extracti64x4_epi64(a, 1)));
+}
+static inline doubles multiply_doubles(const double *a, const double *b) {
+  return _mm512_mul_pd(_mm512_loadu_pd(a), _mm512_load_pd(b));
+}
+static inline doubles add_product(doubles sum, const double *a, const double *b) {
+  return _mm512_fmadd_pd(_mm512_loadu_pd(a), _mm512_load_pd(b), sum);
+}
+static inline doubles sum_pairs(doubles a, doubles b) {
+  return _mm512_add_pd(_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b));
+}
+static inline doubles sum_blocks(doubles a, doubles b) {
+  return _mm512_add_pd(_mm512_shuffle_f64x2(a, b, 0x88), _mm512_shuffle_f64x2(a, b, 0xDD));
+}
+/* The sum of each vector's lanes. */
+static inline doubles sum_each(const doubles a[8]) {
+  return sum_blocks(sum_blocks(sum_pairs(a[0], a[1]), sum_pairs(a[2], a[3])),
+                    sum_blocks(sum_pairs(a[4], a[5]), sum_pairs(a[6], a[7])));
+}
+/* Rounded square roots of numbers below 2^50. Numbers below 2^32 never round up to 65536. */
+static inline void store_roots(uint32_t *to, doubles x) {
+  const doubles root = _mm512_sqrt_pd(x);
+  const __mmask8 high = _mm512_cmp_pd_mask(root, _mm512_set1_pd(65535.0), _CMP_GT_OQ);
+  const __mmask8 between = _mm512_mask_cmp_pd_mask(high, root, _mm512_set1_pd(65536.0), _CMP_LT_OQ);
+  const doubles kept = _mm512_mask_mov_pd(root, between, _mm512_set1_pd(65535.0));
+  const __m256i rounded = _mm512_cvt_roundpd_epi32(kept, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  _mm256_store_si256((__m256i *)(void *)to, rounded);
+}
+
 static inline void transpose(const uint32_t *from, size_t from_stride, uint32_t *to, size_t to_stride,
                              const uint32_t *up) {
   vec a[16], b[16];
