@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from mltk.cli.main import COMMANDS
+from mltk.cli.main import COMMANDS, make_app
 
 RUN = """
 import sys
@@ -18,6 +19,7 @@ try:
 except SystemExit as stop:
     code = stop.code or 0
 print("LOADED", " ".join(sorted({{name.split(".")[0] for name in sys.modules}})))
+print("COMMANDS", " ".join(sorted(name for name in sys.modules if name.startswith("mltk.cli."))))
 sys.exit(code)
 """
 
@@ -78,6 +80,41 @@ def test_every_command_is_in_the_help() -> None:
     assert all(name in output for name in COMMANDS)
 
 
+def test_the_list_tells_what_the_commands_tell() -> None:
+    """The lines kept in main.py are the first of each command's own help, in the same order."""
+    runner = CliRunner()
+    wide = {"TERMINAL_WIDTH": "200", "COLUMNS": "200"}
+    listed = runner.invoke(make_app(()), ["--help"], env=wide)
+    loaded = runner.invoke(make_app(), ["--help"], env=wide)
+    assert listed.exit_code == loaded.exit_code == 0
+    assert listed.output == loaded.output
+    for name, line in COMMANDS.items():
+        own = runner.invoke(make_app([name]), [name, "--help"], env=wide).output
+        assert line in " ".join(own.split()), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--help"], set()),
+        (["no_such_command"], set()),
+        (["profile", "--help"], {"mltk.cli.profile"}),
+        (["--", "view", "--help"], {"mltk.cli.view"}),
+    ],
+    ids=" ".join,
+)
+def test_only_the_called_command_is_loaded(arguments: list[str], expected: set[str]) -> None:
+    _, output, _, _ = run_command(*arguments)
+    line = next(line for line in output.splitlines() if line.startswith("COMMANDS "))
+    assert set(line.split()[1:]) - {"mltk.cli.main"} == expected
+
+
+def test_a_mistyped_command_is_told_the_right_one() -> None:
+    code, _, errors, _ = run_command("profil")
+    assert code == 2
+    assert "Did you mean 'profile'?" in errors
+
+
 @pytest.mark.parametrize(
     "model",
     ["keyword_spotting_alexa.mltk.zip", "tflite_micro_speech.mltk.zip", "keyword_spotting_on_off.tflite"],
@@ -88,6 +125,15 @@ def test_reading_commands_load_no_tensorflow(shared_dir: Path, model: str, comma
     assert code == 0, errors
     assert not loaded & HEAVY
     assert "numpy" in loaded  # the probe itself sees what is loaded
+
+
+def test_a_text_of_an_archive_is_read_without_numpy(shared_dir: Path) -> None:
+    code, output, errors, loaded = run_command(
+        "summarize", str(shared_dir / "models" / "tflite_micro_speech.mltk.zip")
+    )
+    assert code == 0, errors
+    assert "Total params" in output
+    assert "numpy" not in loaded
 
 
 def test_classify_audio_loads_no_tensorflow(shared_dir: Path, speech_dir: Path) -> None:

@@ -5,7 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-HELP = "Train, freeze and test a net with the flags of TensorFlow's Speech Commands scripts (docs/micro_speech.md)."
+HELP = """Train, freeze and test a net with the flags of TensorFlow's Speech Commands scripts.
+
+docs/micro_speech.md in the sources tells how.
+"""
 
 Words = Annotated[str, typer.Option("--wanted_words", help="Words to recognize, with commas between them.")]
 Architecture = Annotated[str, typer.Option("--model_architecture", help="Net: tiny_conv, conv, ds_cnn, ...")]

@@ -77,7 +77,7 @@ def _parsed(words: list[str]) -> Any:
     name, *arguments = words or [""]
     if name not in COMMANDS:
         raise RemoteError(f"'{name}' can not be run on another machine: {', '.join(COMMANDS)} can")
-    group: Any = typer.main.get_command(make_app())
+    group: Any = typer.main.get_command(make_app([name]))
 
     def values(given: list[str]) -> dict[str, Any]:
         return dict(group.commands[name].make_context(f"mltk ssh {name}", list(given)).params)

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from mltk.utils.errors import ModelError
+
+# numpy is imported where it is used: to find an archive and read a text in it, numpy would take most of the time.
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @runtime_checkable
@@ -163,7 +164,11 @@ class ArrayBatches:
 
     """
 
-    def __init__(self, x: NDArray[Any], y: NDArray[Any], batch_size: int, seed: int | None = None) -> None:
+    def __init__(
+        self, x: "NDArray[Any]", y: "NDArray[Any]", batch_size: int, seed: int | None = None
+    ) -> None:
+        import numpy as np
+
         self.x, self.y = np.asarray(x), np.asarray(y)
         self.batch_size = batch_size
         self._seed = seed
@@ -176,12 +181,14 @@ class ArrayBatches:
     def __len__(self) -> int:
         return math.ceil(len(self.x) / self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    def __iter__(self) -> "Iterator[tuple[NDArray[Any], NDArray[Any]]]":
         epoch, self._next_epoch = self._next_epoch, self._next_epoch + 1
         return self.epoch(epoch)
 
-    def epoch(self, epoch: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    def epoch(self, epoch: int) -> "Iterator[tuple[NDArray[Any], NDArray[Any]]]":
         """Give the batches of one epoch, in the order that is this epoch's."""
+        import numpy as np
+
         order = np.arange(len(self.x))
         if self._seed is not None:
             order = np.random.default_rng([self._seed, epoch]).permutation(len(self.x))
@@ -224,6 +231,8 @@ def _batches(x: Any, y: Any, batch_size: int, seed: int | None) -> Batches:
         return ArrayBatches(x, y, batch_size, seed)
     if hasattr(x, "as_numpy_iterator"):
         return TensorBatches(x)
+    import numpy as np
+
     if isinstance(x, Iterable) and not isinstance(x, np.ndarray):
         return x
     raise ModelError(

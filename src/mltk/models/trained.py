@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mltk.models.archive import ModelArchive
 from mltk.models.attributes import UnknownAttributeError, is_declared
 from mltk.models.mixins.audio_dataset import AudioDatasetMixin
@@ -127,6 +125,8 @@ def _parameters(tflite: bytes | None, source: str) -> dict[str, Any]:
 
 def _generator(model: TrainedModel) -> Any:
     """Return what turns clips into this model's input."""
+    import numpy as np
+
     from mltk.datasets.feed import ParallelAudioDataGenerator
 
     normalized = model.parameters.get("samplewise_norm.mean_and_std") is True

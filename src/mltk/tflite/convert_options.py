@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from mltk.utils.errors import ModelError
 from mltk.utils.text import suggestion
 
@@ -115,6 +113,9 @@ def _name_of(value: object) -> str:
         return value.rsplit(".", maxsplit=1)[
             -1
         ]  # 'tf.int8' and 'tf.lite.Optimize.DEFAULT' are common spellings
+    # Here, as in models/dataset.py: what only finds an archive needs no numpy.
+    import numpy as np
+
     if isinstance(value, type) and issubclass(value, np.generic):
         return np.dtype(value).name
     return str(getattr(value, "name", value))
