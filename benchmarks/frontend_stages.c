@@ -70,7 +70,7 @@ static void alone_stages(machine *m, uint64_t *at) {
   at[0] = now();
   shift = window_row(m->plan, m->tables.window.size, m->windows[0], data->samples);
   at[1] = now();
-  fft_alone(&m->tables, m->plan, data, shift);
+  fft_alone(&m->tables.fft, m->plan, data, shift);
   at[2] = now();
   filter_alone(&m->tables, m->plan, data, shift);
   at[3] = now();

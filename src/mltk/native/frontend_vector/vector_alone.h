@@ -8,9 +8,10 @@
 #ifndef MLTK_FE_VECTOR_ALONE_H
 #define MLTK_FE_VECTOR_ALONE_H
 
+#include "mltk_fe_fft_point.h"
 #include "vector_stages.h"
 
-static void first_stage_alone(uint32_t half, uint32_t radix, uint32_t shift, const uint32_t *from, uint32_t *to) {
+static MLTK_FE_ALWAYS_INLINE void first_stage_alone(uint32_t half, uint32_t radix, uint32_t shift, const uint32_t *from, uint32_t *to) {
   const vec factor = all_16(32767 / (int)radix);
   const size_t part = half / radix;
   size_t i;
@@ -28,7 +29,7 @@ static void first_stage_alone(uint32_t half, uint32_t radix, uint32_t shift, con
 }
 
 /* From m transforms' points [frequency][time] to 4 m: lanes are neighbours in time. */
-static void early_stage(uint32_t half, uint32_t m, const turn_factors *twiddles, const uint32_t *from, uint32_t *to) {
+static MLTK_FE_ALWAYS_INLINE void early_stage(uint32_t half, uint32_t m, const turn_factors *twiddles, const uint32_t *from, uint32_t *to) {
   const vec factor = all_16(32767 / 4);
   const size_t apart = half / (4 * m);
   size_t k, i;
@@ -65,7 +66,7 @@ static inline void late_butterfly(const uint32_t *from, size_t apart, turn_rows 
 }
 
 /* The last two stages: lanes are neighbours in frequency. `points` is [16 times][half / 16 frequencies]. */
-static void late_stages(uint32_t half, turn_rows twiddles, uint32_t *points, uint32_t *to) {
+static MLTK_FE_ALWAYS_INLINE void late_stages(uint32_t half, turn_rows twiddles, uint32_t *points, uint32_t *to) {
   const size_t m = half / 16;
   turn_rows last;
   size_t i, k;
@@ -84,35 +85,52 @@ static void late_stages(uint32_t half, turn_rows twiddles, uint32_t *points, uin
   }
 }
 
-/* From the FFT of the sample pairs to the energies of the bins from 1 on. */
-static void split_alone(uint32_t half, turn_rows turns, const uint32_t *points, double *energy) {
-  const int32_t scale = 32767 / 2, rounding = 1 << 14;
-  const vec factor = all_16(scale);
-  const int32_t re = ((int16_t)(points[0] & 0xFFFFu) * scale + rounding) >> 15;
-  const int32_t im = ((int16_t)(points[0] >> 16) * scale + rounding) >> 15;
-  uint32_t k;
-  for (k = 1; k < half / 2; k += LANES) {
-    const size_t mirrored = half - k - (LANES - 1);
-    const vec a = mul_q15(load_any(points + k), factor);
-    const vec b = mul_q15(negate_high_16(reverse(load(points + mirrored))), factor);
-    const vec sum = add_16(a, b);
-    const vec turned = turn_each(sub_16(a, b), turns, k - 1);
-    const vec low = half_sum(sum, turned);
-    const vec high = half_difference(merge_16(sum, turned), merge_16(turned, sum));
-    /* In the middle both are the same bin, and the upper one's value counts. */
-    store_doubles(energy + k, mul_pairs(low, low));
-    store_doubles(energy + mirrored, reverse(mul_pairs(high, high)));
-  }
-  energy[half] = (double)((int16_t)(re - im) * (int16_t)(re - im));
+/* The energy of the bin in the middle, which is its own mirror, as fft.c computes it. */
+static inline double middle_energy(uint32_t value, const mltk_fe_twiddle *turn_by) {
+  const fft_constants c = constants_of(2);
+  const fft_point z = point((int16_t)(value & 0xFFFFu), (int16_t)(value >> 16));
+  const fft_point a = scale_point(z, c), b = scale_point(conjugate(z), c);
+  const fft_point turned = turn_point(subtract_points(a, b), turn_by, c);
+  const fft_point bin = half_difference_conjugate(add_points(a, b), turned);
+  return (double)((int16_t)bin.re * (int16_t)bin.re) + (double)((int16_t)bin.im * (int16_t)bin.im);
 }
 
-static void fft_alone(const mltk_fe_tables *tables, const plan_data *plan, const scratch_data *scratch, uint32_t shift) {
-  const uint32_t half = tables->fft.half, rows = half / 16;
+static inline double last_energy(uint32_t value) {
+  const fft_point z = scale_point(point((int16_t)(value & 0xFFFFu), (int16_t)(value >> 16)), constants_of(2));
+  const int16_t re = (int16_t)(z.re - z.im);
+  return (double)(re * re);
+}
+
+/* From the FFT of the sample pairs to the energies of the bins from 1 on; what is written as bin 0 is not its energy. */
+static MLTK_FE_ALWAYS_INLINE void split_alone(uint32_t half, const mltk_fe_twiddle *turns, turn_rows rows,
+                                              const uint32_t *points, double *energy) {
+  const vec factor = all_16(32767 / 2);
+  vec above = load(points); /* for the mirror of bin 0, which is no bin */
+  uint32_t k;
+  for (k = 0; k < half / 2; k += LANES) {
+    const vec below = load(points + half - k - LANES);
+    const vec a = mul_q15(load(points + k), factor);
+    const vec b = mul_q15(negate_high_16(mirror(below, above)), factor);
+    const vec sum = add_16(a, b);
+    const vec turned = turn_each(sub_16(a, b), rows, k);
+    const vec low = halve_sum(sum, turned);
+    const vec high = halve_difference(merge_16(sum, turned), merge_16(turned, sum));
+    store_doubles(energy + k, mul_pairs(low, low));
+    store_doubles(energy + half - k - (LANES - 1), reverse(mul_pairs(high, high)));
+    above = below;
+  }
+  energy[half / 2] = middle_energy(points[half / 2], turns + half / 2 - 1);
+  energy[half] = last_energy(points[0]);
+}
+
+static MLTK_FE_ALWAYS_INLINE void fft_of(uint32_t half, uint32_t first_radix, const mltk_fe_twiddle *turns, const plan_data *plan,
+                                         const scratch_data *scratch, uint32_t shift) {
+  const uint32_t rows = half / 16;
   const turn_factors *twiddles = plan->twiddles;
   uint32_t *from = scratch->ping, *to = scratch->pong, *swapped;
   uint32_t m, i, k;
-  first_stage_alone(half, tables->fft.first_radix, shift, (const uint32_t *)(const void *)scratch->samples, from);
-  for (m = tables->fft.first_radix; m < rows; m *= 4) {
+  first_stage_alone(half, first_radix, shift, (const uint32_t *)(const void *)scratch->samples, from);
+  for (m = first_radix; m < rows; m *= 4) {
     early_stage(half, m, twiddles, from, to);
     twiddles += 3 * m;
     swapped = from;
@@ -125,12 +143,23 @@ static void fft_alone(const mltk_fe_tables *tables, const plan_data *plan, const
     }
   }
   late_stages(half, plan->late_twiddles, to, from);
-  split_alone(half, plan->split_rows, from, scratch->energy);
+  split_alone(half, turns, plan->split_rows, from, scratch->energy);
 }
 
-/* The amplitudes of a group of channels; `blocks` is a constant where this is called. */
-static MLTK_FE_ALWAYS_INLINE void filter_group(const channel_group *group, uint32_t blocks, const double *energy,
-                                               const double *weights, uint32_t *to) {
+static void fft_alone(const mltk_fe_fft_tables *fft, const plan_data *plan, const scratch_data *scratch, uint32_t shift) {
+  /* The usual lengths, 512 and 256 points, unrolled. */
+  if (fft->half == 256) {
+    fft_of(256, 4, fft->split, plan, scratch, shift);
+  } else if (fft->half == 128) {
+    fft_of(128, 2, fft->split, plan, scratch, shift);
+  } else {
+    fft_of(fft->half, fft->first_radix, fft->split, plan, scratch, shift);
+  }
+}
+
+/* The weighted energies of a group's channels; `blocks` is a constant where this is called. */
+static MLTK_FE_ALWAYS_INLINE doubles weigh(const channel_group *group, uint32_t blocks, const double *energy,
+                                           const double *weights) {
   doubles sums[GROUP];
   uint32_t i, block;
   for (i = 0; i < GROUP; ++i) {
@@ -140,43 +169,38 @@ static MLTK_FE_ALWAYS_INLINE void filter_group(const channel_group *group, uint3
       sums[i] = add_product(sums[i], bins + (size_t)block * GROUP, weights + ((size_t)block * GROUP + i) * GROUP);
     }
   }
-  store_roots(to, sum_each(sums));
+  return sum_each(sums);
+}
+
+/* The usual widths unrolled; none where a band is narrower than a bin, or behind the last channel. */
+static inline doubles weigh_group(const channel_group *group, const double *energy, const double **weights) {
+  const double *const own = *weights;
+  *weights += (size_t)group->blocks * GROUP * GROUP;
+  switch (group->blocks) {
+    case 0:
+      return no_doubles();
+    case 1:
+      return weigh(group, 1, energy, own);
+    case 2:
+      return weigh(group, 2, energy, own);
+    case 3:
+      return weigh(group, 3, energy, own);
+    case 4:
+      return weigh(group, 4, energy, own);
+    default:
+      return weigh(group, group->blocks, energy, own);
+  }
 }
 
 static void filter_alone(const mltk_fe_tables *tables, const plan_data *plan, const scratch_data *scratch,
                          uint32_t shift) {
   const double *weights = plan->group_weights;
   const channel_group *group = plan->groups;
-  const channel_group *const end = group + n_groups(tables);
-  uint32_t *to = scratch->window;
   uint32_t channel;
-  for (; group != end; ++group, to += GROUP) {
-    /* The usual widths unrolled. */
-    switch (group->blocks) {
-      case 0: /* a band narrower than a bin */
-        for (channel = 0; channel < GROUP; ++channel) {
-          to[channel] = 0;
-        }
-        break;
-      case 1:
-        filter_group(group, 1, scratch->energy, weights, to);
-        break;
-      case 2:
-        filter_group(group, 2, scratch->energy, weights, to);
-        break;
-      case 3:
-        filter_group(group, 3, scratch->energy, weights, to);
-        break;
-      case 4:
-        filter_group(group, 4, scratch->energy, weights, to);
-        break;
-      default:
-        filter_group(group, group->blocks, scratch->energy, weights, to);
-    }
-    weights += (size_t)group->blocks * GROUP * GROUP;
-  }
-  for (channel = 0; channel < padded_channels(tables); channel += LANES) {
-    store(scratch->window + channel, shr_32_by(load(scratch->window + channel), shift));
+  for (channel = 0; channel < padded_channels(tables); channel += LANES, group += 2) {
+    const doubles low = weigh_group(group, scratch->energy, &weights);
+    const doubles high = weigh_group(group + 1, scratch->energy, &weights);
+    store(scratch->window + channel, shr_32_by(rounded_roots(low, high), shift));
   }
 }
 
@@ -184,7 +208,7 @@ static void filter_alone(const mltk_fe_tables *tables, const plan_data *plan, co
 static void amplitudes_alone(const mltk_fe_tables *tables, const plan_data *plan, const scratch_data *scratch,
                              const int16_t *samples) {
   const uint32_t shift = window_row(plan, tables->window.size, samples, scratch->samples);
-  fft_alone(tables, plan, scratch, shift);
+  fft_alone(&tables->fft, plan, scratch, shift);
   filter_alone(tables, plan, scratch, shift);
 }
 

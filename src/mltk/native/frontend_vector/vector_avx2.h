@@ -32,7 +32,7 @@ static inline vec mul_high_16(vec a, vec b) { return _mm256_mulhi_epi16(a, b); }
 static inline vec mul_q15(vec a, vec b) { return _mm256_mulhrs_epi16(a, b); }
 /* low half * low half + high half * high half */
 static inline vec mul_pairs(vec a, vec b) { return _mm256_madd_epi16(a, b); }
-static inline vec up_16(vec a, uint32_t n) { return _mm256_sll_epi16(a, _mm_cvtsi32_si128((int)n)); }
+static inline vec up_16(vec a, uint32_t n) { return mul_low_16(a, _mm256_set1_epi16((short)(1u << n))); }
 #define shl_16(a, n) _mm256_slli_epi16(a, n)
 #define shr_16(a, n) _mm256_srli_epi16(a, n)
 #define sar_16(a, n) _mm256_srai_epi16(a, n)
@@ -67,9 +67,10 @@ static inline vec mul_even(vec a, vec b) { return _mm256_mul_epu32(a, b); }
 static inline vec add_64(vec a, vec b) { return _mm256_add_epi64(a, b); }
 #define shl_64(a, n) _mm256_slli_epi64(a, n)
 #define shr_64(a, n) _mm256_srli_epi64(a, n)
-static inline vec shr_64_by(vec a, uint32_t n) { return _mm256_srl_epi64(a, _mm_cvtsi32_si128((int)n)); }
-static inline vec shl_32_by(vec a, uint32_t n) { return _mm256_sll_epi32(a, _mm_cvtsi32_si128((int)n)); }
-static inline vec shr_32_by(vec a, uint32_t n) { return _mm256_srl_epi32(a, _mm_cvtsi32_si128((int)n)); }
+/* The counts of all lanes are one: as a vector it takes one operation, as a number two. */
+static inline vec shr_64_by(vec a, uint32_t n) { return _mm256_srlv_epi64(a, _mm256_set1_epi64x(n)); }
+static inline vec shl_32_by(vec a, uint32_t n) { return _mm256_sllv_epi32(a, _mm256_set1_epi32((int)n)); }
+static inline vec shr_32_by(vec a, uint32_t n) { return _mm256_srlv_epi32(a, _mm256_set1_epi32((int)n)); }
 
 /* Lower halves of a, upper halves of b: of each 32 bits, of each 64 bits. */
 static inline vec merge_16(vec a, vec b) { return _mm256_blend_epi16(a, b, 0xAA); }
@@ -81,9 +82,9 @@ static inline vec swap_16(vec a) {
 static inline vec negate_low_16(vec a) { return _mm256_sign_epi16(a, _mm256_set1_epi32(0x0001FFFF)); }
 static inline vec negate_high_16(vec a) { return _mm256_sign_epi16(a, _mm256_set1_epi32((int)0xFFFF0001u)); }
 
-/* The 16-bit numbers [index] and, in the upper halves, [index + 1]. */
-static inline vec look_up_two(const uint16_t *table, vec index) {
-  return _mm256_i32gather_epi32((const int *)(const void *)table, index, 2);
+/* table[index], index < 128 */
+static inline vec look_up_128(const uint32_t table[128], vec index) {
+  return _mm256_i32gather_epi32((const int *)(const void *)table, index, 4);
 }
 
 /* int16 table[index], index < 63, in the lower halves. */
@@ -111,6 +112,10 @@ static inline vec root_estimate(vec x) {
 static inline vec sign_64(vec x) { return _mm256_cmpgt_epi64(_mm256_setzero_si256(), x); }
 static inline vec sub_64(vec a, vec b) { return _mm256_sub_epi64(a, b); }
 
+/* above[0], below[7], ... below[1] */
+static inline vec mirror(vec below, vec above) {
+  return _mm256_permutevar8x32_epi32(_mm256_blend_epi32(below, above, 1), _mm256_setr_epi32(0, 7, 6, 5, 4, 3, 2, 1));
+}
 static inline vec reverse(vec a) { return _mm256_permutevar8x32_epi32(a, _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0)); }
 
 /* 4 lanes of 64 bits as doubles. */
@@ -136,14 +141,17 @@ static inline doubles sum_each(const doubles a[4]) {
   const doubles low = _mm256_hadd_pd(a[0], a[1]), high = _mm256_hadd_pd(a[2], a[3]);
   return _mm256_add_pd(_mm256_permute2f128_pd(low, high, 0x20), _mm256_permute2f128_pd(low, high, 0x31));
 }
-/* Rounded square roots of numbers below 2^50. Numbers below 2^32 never round up to 65536. */
-static inline void store_roots(uint32_t *to, doubles x) {
+static inline doubles no_doubles(void) { return _mm256_setzero_pd(); }
+static inline __m128i rounded_root_4(doubles x) {
   const doubles root = _mm256_sqrt_pd(x), limit = _mm256_set1_pd(65535.0);
   const doubles between = _mm256_and_pd(_mm256_cmp_pd(root, limit, _CMP_GT_OQ),
                                         _mm256_cmp_pd(root, _mm256_set1_pd(65536.0), _CMP_LT_OQ));
-  const __m128i rounded = _mm256_cvtpd_epi32(
+  return _mm256_cvtpd_epi32(
       _mm256_round_pd(_mm256_blendv_pd(root, limit, between), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-  _mm_store_si128((__m128i *)(void *)to, rounded);
+}
+/* Rounded square roots of numbers below 2^50. Numbers below 2^32 never round up to 65536. */
+static inline vec rounded_roots(doubles low, doubles high) {
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(rounded_root_4(low)), rounded_root_4(high), 1);
 }
 
 static inline void transpose(const uint32_t *from, size_t from_stride, uint32_t *to, size_t to_stride,

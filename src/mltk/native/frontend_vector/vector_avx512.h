@@ -32,7 +32,8 @@ static inline vec mul_high_16(vec a, vec b) { return _mm512_mulhi_epi16(a, b); }
 static inline vec mul_q15(vec a, vec b) { return _mm512_mulhrs_epi16(a, b); }
 /* low half * low half + high half * high half */
 static inline vec mul_pairs(vec a, vec b) { return _mm512_madd_epi16(a, b); }
-static inline vec up_16(vec a, uint32_t n) { return _mm512_sll_epi16(a, _mm_cvtsi32_si128((int)n)); }
+/* The counts of all lanes are one: as a vector it takes one operation, as a number two. */
+static inline vec up_16(vec a, uint32_t n) { return _mm512_sllv_epi16(a, _mm512_set1_epi16((short)n)); }
 #define shl_16(a, n) _mm512_slli_epi16(a, n)
 #define shr_16(a, n) _mm512_srli_epi16(a, n)
 #define sar_16(a, n) _mm512_srai_epi16(a, n)
@@ -59,9 +60,9 @@ static inline vec mul_even(vec a, vec b) { return _mm512_mul_epu32(a, b); }
 static inline vec add_64(vec a, vec b) { return _mm512_add_epi64(a, b); }
 #define shl_64(a, n) _mm512_slli_epi64(a, n)
 #define shr_64(a, n) _mm512_srli_epi64(a, n)
-static inline vec shr_64_by(vec a, uint32_t n) { return _mm512_srl_epi64(a, _mm_cvtsi32_si128((int)n)); }
-static inline vec shl_32_by(vec a, uint32_t n) { return _mm512_sll_epi32(a, _mm_cvtsi32_si128((int)n)); }
-static inline vec shr_32_by(vec a, uint32_t n) { return _mm512_srl_epi32(a, _mm_cvtsi32_si128((int)n)); }
+static inline vec shr_64_by(vec a, uint32_t n) { return _mm512_srlv_epi64(a, _mm512_set1_epi64(n)); }
+static inline vec shl_32_by(vec a, uint32_t n) { return _mm512_sllv_epi32(a, _mm512_set1_epi32((int)n)); }
+static inline vec shr_32_by(vec a, uint32_t n) { return _mm512_srlv_epi32(a, _mm512_set1_epi32((int)n)); }
 
 /* Lower halves of a, upper halves of b: of each 32 bits, of each 64 bits. */
 static inline vec merge_16(vec a, vec b) { return _mm512_mask_blend_epi16(0xAAAAAAAAu, a, b); }
@@ -70,8 +71,16 @@ static inline vec swap_16(vec a) { return _mm512_rol_epi32(a, 16); }
 static inline vec negate_low_16(vec a) { return _mm512_mask_sub_epi16(a, 0x55555555u, zero(), a); }
 static inline vec negate_high_16(vec a) { return _mm512_mask_sub_epi16(a, 0xAAAAAAAAu, zero(), a); }
 
-/* The 16-bit numbers [index] and, in the upper halves, [index + 1]. */
-static inline vec look_up_two(const uint16_t *table, vec index) { return _mm512_i32gather_epi32(index, table, 2); }
+/* table[index], index < 128: faster from registers than gathered from memory. */
+static inline vec look_up_128(const uint32_t table[128], vec index) {
+  const __mmask16 odd = _mm512_test_epi32_mask(index, _mm512_set1_epi32(32));
+  const __mmask16 upper = _mm512_test_epi32_mask(index, _mm512_set1_epi32(64));
+  const vec a = _mm512_permutex2var_epi32(load(table), index, load(table + 16));
+  const vec b = _mm512_permutex2var_epi32(load(table + 32), index, load(table + 48));
+  const vec c = _mm512_permutex2var_epi32(load(table + 64), index, load(table + 80));
+  const vec d = _mm512_permutex2var_epi32(load(table + 96), index, load(table + 112));
+  return _mm512_mask_blend_epi32(upper, _mm512_mask_blend_epi32(odd, a, b), _mm512_mask_blend_epi32(odd, c, d));
+}
 
 /* int16 table[index], index < 64, in the lower halves. */
 static inline vec look_up_16(const int16_t table[64], vec index) {
@@ -86,6 +95,11 @@ static inline vec root_estimate(vec x) { return _mm512_cvttpd_epi64(_mm512_sqrt_
 static inline vec sign_64(vec x) { return _mm512_srai_epi64(x, 63); }
 static inline vec sub_64(vec a, vec b) { return _mm512_sub_epi64(a, b); }
 
+/* above[0], below[15], ... below[1] */
+static inline vec mirror(vec below, vec above) {
+  return _mm512_permutex2var_epi32(
+      below, _mm512_setr_epi32(16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1), above);
+}
 static inline vec reverse(vec a) {
   return _mm512_permutexvar_epi32(_mm512_setr_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), a);
 }
@@ -115,14 +129,17 @@ static inline doubles sum_each(const doubles a[8]) {
   return sum_blocks(sum_blocks(sum_pairs(a[0], a[1]), sum_pairs(a[2], a[3])),
                     sum_blocks(sum_pairs(a[4], a[5]), sum_pairs(a[6], a[7])));
 }
-/* Rounded square roots of numbers below 2^50. Numbers below 2^32 never round up to 65536. */
-static inline void store_roots(uint32_t *to, doubles x) {
+static inline doubles no_doubles(void) { return _mm512_setzero_pd(); }
+static inline __m256i rounded_root_8(doubles x) {
   const doubles root = _mm512_sqrt_pd(x);
   const __mmask8 high = _mm512_cmp_pd_mask(root, _mm512_set1_pd(65535.0), _CMP_GT_OQ);
   const __mmask8 between = _mm512_mask_cmp_pd_mask(high, root, _mm512_set1_pd(65536.0), _CMP_LT_OQ);
   const doubles kept = _mm512_mask_mov_pd(root, between, _mm512_set1_pd(65535.0));
-  const __m256i rounded = _mm512_cvt_roundpd_epi32(kept, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  _mm256_store_si256((__m256i *)(void *)to, rounded);
+  return _mm512_cvt_roundpd_epi32(kept, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+/* Rounded square roots of numbers below 2^50. Numbers below 2^32 never round up to 65536. */
+static inline vec rounded_roots(doubles low, doubles high) {
+  return _mm512_inserti64x4(_mm512_castsi256_si512(rounded_root_8(low)), rounded_root_8(high), 1);
 }
 
 static inline void transpose(const uint32_t *from, size_t from_stride, uint32_t *to, size_t to_stride,

@@ -36,6 +36,7 @@ typedef struct {
 
 typedef struct {
   int16_t parabolas[3][64]; /* PCAN's gain by bit length */
+  uint32_t segments[MLTK_FE_LOG_SEGMENTS]; /* of the logarithm: each one's start, and its end in the upper half */
   int16_t *window;          /* [samples, whole vectors], 0 behind the window */
   turn_factors *twiddles;
   turn_factors *split;
@@ -43,8 +44,8 @@ typedef struct {
   /* For one window alone. */
   int runs_alone;
   turn_rows late_twiddles;  /* of the last two stages: [3][half / 16], [3][half / 4] */
-  turn_rows split_rows;     /* [half / 2] */
-  channel_group *groups;    /* [channels / GROUP, rounded up] */
+  turn_rows split_rows;     /* [half / 2] from bin 0 on, which is not looked at */
+  channel_group *groups;    /* [channel, whole vectors / GROUP] */
   double *group_weights;    /* for each group: [blocks][channel][GROUP bins] */
 } plan_data;
 
@@ -103,7 +104,7 @@ static inline uint32_t n_split_rows(const mltk_fe_tables *tables) {
 }
 
 static inline uint32_t n_groups(const mltk_fe_tables *tables) {
-  return WHOLE(tables->filterbank.n_channels, (uint32_t)GROUP) / GROUP;
+  return padded_channels(tables) / GROUP;
 }
 
 /* The bins of a channel are those of the intervals below and above its centre. */
@@ -170,6 +171,15 @@ static void fill_rows(const mltk_fe_twiddle *from, uint32_t n, turn_rows to) {
   }
 }
 
+static void fill_split(const mltk_fe_twiddle *from, uint32_t n, turn_rows to) {
+  turn_rows from_bin_1;
+  from_bin_1.for_re = to.for_re + 1;
+  from_bin_1.for_im = to.for_im + 1;
+  to.for_re[0] = 0;
+  to.for_im[0] = 0;
+  fill_rows(from, n - 1, from_bin_1);
+}
+
 /* The weights of one channel's bins, which begin at `weight`, in its group; 0 where it has no more. */
 static void fill_channel(const mltk_fe_weight *weight, uint32_t rising, uint32_t falling, uint32_t blocks, double *to) {
   uint32_t i;
@@ -226,13 +236,16 @@ static void make_plan(const mltk_fe_tables *tables, void *memory) {
   if (plan->runs_alone) {
     const uint32_t early = n_twiddles(tables) - n_late_twiddles(tables);
     fill_rows(tables->fft.twiddles + early, n_late_twiddles(tables), plan->late_twiddles);
-    fill_rows(tables->fft.split, n_split_rows(tables), plan->split_rows);
+    fill_split(tables->fft.split, n_split_rows(tables), plan->split_rows);
     fill_groups(&tables->filterbank, plan, n_groups(tables));
   }
   for (k = 0; k < 3; ++k) {
     for (i = 0; i < 64; ++i) {
       plan->parabolas[k][i] = i >= 2 && i <= 32 ? lut[4 * i - 6 + k] : (int16_t)0;
     }
+  }
+  for (i = 0; i < MLTK_FE_LOG_SEGMENTS; ++i) {
+    plan->segments[i] = (uint32_t)tables->log.segments[i + 1] << 16 | tables->log.segments[i];
   }
   plan->parabolas[0][0] = lut[0];
   plan->parabolas[0][1] = lut[1];

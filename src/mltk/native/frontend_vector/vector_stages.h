@@ -111,8 +111,8 @@ static void stage_4(uint32_t half, uint32_t m, const turn_factors *twiddles, uin
 }
 
 /* (a + b) / 2 rounded down, (a - b) / 2 rounded down: without a 17th bit. */
-static inline vec half_sum(vec a, vec b) { return add_16(and_(a, b), sar_16(xor_(a, b), 1)); }
-static inline vec half_difference(vec a, vec b) { return sub_16(or_not(a, b), sar_16(xor_not(a, b), 1)); }
+static inline vec halve_sum(vec a, vec b) { return add_16(and_(a, b), sar_16(xor_(a, b), 1)); }
+static inline vec halve_difference(vec a, vec b) { return sub_16(or_not(a, b), sar_16(xor_not(a, b), 1)); }
 
 static void split(uint32_t half, const turn_factors *turns, uint32_t *points) {
   const vec factor = all_16(32767 / 2), low_16 = all_32(0xFFFFu);
@@ -127,8 +127,8 @@ static void split(uint32_t half, const turn_factors *turns, uint32_t *points) {
     const vec b = mul_q15(negate_high_16(load(high)), factor);
     const vec sum = add_16(a, b);
     const vec turned = turn(sub_16(a, b), turns + (k - 1));
-    store(low, half_sum(sum, turned));
-    store(high, half_difference(merge_16(sum, turned), merge_16(turned, sum)));
+    store(low, halve_sum(sum, turned));
+    store(high, halve_difference(merge_16(sum, turned), merge_16(turned, sum)));
   }
 }
 
@@ -218,13 +218,14 @@ static inline vec normalize(const mltk_fe_pcan_tables *tables, const plan_data *
   const vec rise = sar_32(add_32(mul_32(add_32(curve, slope), fraction), all_32(1u << 14)), 15);
   const vec gain = sar_32(shl_32(add_16(rise, look_up_16(plan->parabolas[0], length)), 16), 16);
   const vec snr = multiply_down(value, gain, tables->snr_shift);
-  const vec squared = shr_32(mul_32(snr, snr), 2 + 2 * MLTK_FE_PCAN_SNR_BITS - MLTK_FE_PCAN_OUTPUT_BITS);
+  /* Where this counts, `snr` has no upper half. */
+  const vec squared = shr_32(mul_pairs(snr, snr), 2 + 2 * MLTK_FE_PCAN_SNR_BITS - MLTK_FE_PCAN_OUTPUT_BITS);
   const vec linear =
       sub_32(shr_32(snr, MLTK_FE_PCAN_SNR_BITS - MLTK_FE_PCAN_OUTPUT_BITS), all_32(1u << MLTK_FE_PCAN_OUTPUT_BITS));
   return select_below(snr, all_32(2u << MLTK_FE_PCAN_SNR_BITS), squared, linear);
 }
 
-static inline vec logarithm(const mltk_fe_log_tables *tables, vec value) {
+static inline vec logarithm(const mltk_fe_log_tables *tables, const plan_data *plan, vec value) {
   const vec half = all_32(1u << (MLTK_FE_LOG_SCALE_BITS - 1));
   const uint32_t up = tables->correction_bits > 0 ? (uint32_t)tables->correction_bits : 0u;
   const uint32_t down = tables->correction_bits < 0 ? (uint32_t)-tables->correction_bits : 0u;
@@ -234,13 +235,14 @@ static inline vec logarithm(const mltk_fe_log_tables *tables, vec value) {
   const vec fraction = shr_32(shl_32(shl_each(x, sub_32(all_32(31), whole)), 1), 32 - MLTK_FE_LOG_SCALE_BITS);
   const vec segment = shr_32(fraction, MLTK_FE_LOG_SCALE_BITS - MLTK_FE_LOG_SEGMENT_BITS);
   const vec inside = and_(fraction, all_32((1u << (MLTK_FE_LOG_SCALE_BITS - MLTK_FE_LOG_SEGMENT_BITS)) - 1));
-  const vec ends = look_up_two(tables->segments, segment);
+  const vec ends = look_up_128(plan->segments, segment);
   const vec from = and_(ends, all_32(0xFFFFu));
   const vec between = sar_32(mul_pairs(sub_16(shr_32(ends, 16), from), inside), MLTK_FE_LOG_SCALE_BITS);
   const vec log2 = add_32(add_32(fraction, from), between);
-  /* Times ln(2): `log2`, at most a little above 1, fits 32 bits; the whole part is exact. */
-  const vec ln2 = all_32(MLTK_FE_LOG_LN2);
-  const vec natural = add_32(mul_32(whole, ln2), shr_32(add_32(mul_32(log2, ln2), half), MLTK_FE_LOG_SCALE_BITS));
+  /* Times ln(2), an even number: `log2`, at most a little above 1, fits 32 bits; the whole part is exact. */
+  const vec exact = shl_32(mul_pairs(whole, all_32(MLTK_FE_LOG_LN2 / 2)), 1);
+  const vec rest = shr_32(add_32(mul_32(log2, all_32(MLTK_FE_LOG_LN2)), half), MLTK_FE_LOG_SCALE_BITS);
+  const vec natural = add_32(exact, rest);
   const vec scaled = shr_32(add_32(shl_32_by(natural, tables->scale_shift), half), MLTK_FE_LOG_SCALE_BITS);
   return select_below(x, all_32(2), zero(), scaled);
 }
@@ -267,7 +269,7 @@ static void finish_rows(const mltk_fe_tables *tables, const plan_data *plan, con
         value = normalize(&tables->pcan, plan, estimate, value);
       }
       if (tables->log.enable != 0) {
-        value = logarithm(&tables->log, value);
+        value = logarithm(&tables->log, plan, value);
       }
       store_16(features + (size_t)lane * channels + channel, min_32(value, all_32(0xFFFFu)), width);
     }
