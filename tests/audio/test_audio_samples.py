@@ -154,3 +154,14 @@ def test_length_refusals():
     ):
         with pytest.raises(AudioError):
             call()
+
+
+@pytest.mark.parametrize("x", [0.5, [[0.5, -2.0]], []])
+def test_any_shape_is_converted(x):
+    samples = np.array(x, np.float32)
+    pcm = to_int16(samples)
+    assert pcm.shape == samples.shape
+    assert pcm.dtype == np.int16
+    back = to_float32(pcm)
+    assert back.shape == samples.shape
+    np.testing.assert_allclose(back, samples.clip(-1, 1), atol=1 / 32768)

@@ -11,7 +11,9 @@ from itertools import chain
 
 import numpy as np
 import pytest
+import soundfile
 
+from mltk.audio.length import trim_silence
 from mltk.audio.write import write_audio_file
 from mltk.datasets.feed import ParallelAudioDataGenerator
 from mltk.datasets.feed_recipe import ClipCache
@@ -313,6 +315,22 @@ def test_cache_stays_within_its_bytes_and_loses_nothing(folder):
     assert len(small._samples) == 2
     assert len(big._samples) == 6
     assert {x.dtype for x in big._samples.values()} == {np.dtype(np.int16)}
+
+
+def test_a_clip_without_its_quiet_ends_is_that_of_trim_silence(tmp_path):
+    samples = np.zeros(RATE, np.int16)
+    samples[5000:9000] = np.random.default_rng(1).integers(-9000, 9000, 4000)
+    paths = [tmp_path / "a.wav", tmp_path / "b.wav"]
+    for path in paths:
+        soundfile.write(path, samples, RATE, subtype="PCM_16")
+    cache = ClipCache(samples.nbytes)  # room for one: the other is looked at anew each time
+    for path in [*paths, *paths, paths[-1]]:
+        for threshold_db in (20, 20, 60):
+            got = cache.trimmed(str(path), RATE, threshold_db)
+            np.testing.assert_array_equal(got, trim_silence(samples, threshold_db))
+        np.testing.assert_array_equal(cache.trimmed(str(path), RATE, None), samples)
+        assert len(cache._loud_parts) == 1
+    assert len(trim_silence(samples, 20)) < RATE
 
 
 @pytest.mark.parametrize("debug", [True, False])

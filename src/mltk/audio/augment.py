@@ -215,7 +215,8 @@ def augment(
     if augmentation.needs_stretch:
         clip = stretch(clip, sample_rate_hz, drawn.speed, drawn.pitch, drawn.stretch_seed)
     if augmentation.vtlp_range is not None:
-        clip = warp_vocal_tract(clip, sample_rate_hz, drawn.vtlp)
+        # Whole percents too: what a factor does to an envelope is computed once.
+        clip = warp_vocal_tract(clip, sample_rate_hz, round(drawn.vtlp, 2))
     if augmentation.equalizer_db:
         response = np.random.default_rng(drawn.stretch_seed)
         clip = equalize(clip, sample_rate_hz, augmentation.equalizer_db, response)

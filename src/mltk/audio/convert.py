@@ -42,8 +42,12 @@ def to_int16(x: ArrayLike) -> NDArray[np.int16]:
     if samples.dtype not in (np.float32, np.float64):
         raise AudioError(f"Samples must be float32 or int16, not {samples.dtype}")
     require_finite(samples)
-    scaled = np.clip(samples, -1.0, 1.0) * samples.dtype.type(FULL_SCALE)
-    return np.asarray(np.minimum(np.rint(scaled), FULL_SCALE - 1), dtype=np.int16)
+    scaled = np.empty_like(samples)
+    np.clip(samples, -1.0, 1.0, out=scaled)
+    scaled *= samples.dtype.type(FULL_SCALE)
+    np.rint(scaled, out=scaled)
+    np.minimum(scaled, samples.dtype.type(FULL_SCALE - 1), out=scaled)
+    return scaled.astype(np.int16)
 
 
 def to_float32(x: ArrayLike) -> NDArray[np.float32]:
@@ -61,7 +65,9 @@ def to_float32(x: ArrayLike) -> NDArray[np.float32]:
     """
     samples = np.asarray(x)
     if samples.dtype == np.int16:
-        return samples.astype(np.float32) / np.float32(FULL_SCALE)
+        converted = samples.astype(np.float32)
+        converted *= np.float32(1.0 / FULL_SCALE)  # a power of two: exact
+        return converted
     if samples.dtype not in (np.float32, np.float64):
         raise AudioError(f"Samples must be float32 or int16, not {samples.dtype}")
     require_finite(samples)

@@ -1,5 +1,7 @@
 """Clips of one length: silence trimmed from the ends, then cropped or padded."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -46,12 +48,26 @@ def trim_silence(x: ArrayLike, threshold_db: float) -> NDArray[np.float32] | NDA
 
     """
     clip = require_clip(x)
+    return clip[loud_part(clip, threshold_db)]
+
+
+def loud_part(clip: NDArray[Any], threshold_db: float) -> slice:
+    """Tell which part of a clip `trim_silence` leaves.
+
+    Args:
+        clip: 1-D float32 in [-1, 1], or int16.
+        threshold_db: above 0, in dB.
+
+    Raises:
+        AudioError: the threshold is not above 0.
+
+    """
     if not threshold_db > 0:
         raise AudioError(f"The trim threshold must be above 0 dB, not {threshold_db}")
     if clip.size == 0:
-        return clip
+        return slice(0, 0)
     loud = np.flatnonzero(_frame_levels_db(to_float32(clip)) > -threshold_db)
-    return clip[int(loud[0]) * _HOP : min(len(clip), (int(loud[-1]) + 1) * _HOP)]
+    return slice(int(loud[0]) * _HOP, min(len(clip), (int(loud[-1]) + 1) * _HOP))
 
 
 def adjust_length(

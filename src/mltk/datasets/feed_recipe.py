@@ -4,7 +4,7 @@ TensorFlow.
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mltk.audio.augment import Augmentation, augment, make_silence
 from mltk.audio.convert import to_float32, to_int16
+from mltk.audio.length import loud_part
 from mltk.audio.read import read_audio_file
 from mltk.audio.resample import resample
 from mltk.datasets.cache import ClipStore
@@ -59,6 +60,7 @@ class ClipCache:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._samples: OrderedDict[tuple[str, int], NDArray[Any]] = OrderedDict()
+        self._loud_parts: dict[tuple[str, int], tuple[float, slice]] = {}  # of what is in _samples
         self._store = store
 
     @property
@@ -78,7 +80,7 @@ class ClipCache:
     def samples(self, path: str, sample_rate_hz: int) -> NDArray[Any]:
         """Return a file's samples as they are kept: int16 [n] where no bit is lost by it, else float32 [n].
 
-        For long recordings of which a segment is used: converting the whole takes longer than that.
+        Callers must not write into them.
 
         Raises:
             AudioError: the file can not be read.
@@ -95,13 +97,35 @@ class ClipCache:
         self._keep(key, samples)
         return samples
 
+    def trimmed(self, path: str, sample_rate_hz: int, threshold_db: float | None) -> NDArray[Any]:
+        """Return a file's samples without its quiet ends (see `trim_silence`; None: with them), a view.
+
+        Where they are is looked for once as long as the samples are kept.
+
+        Raises:
+            AudioError: the file can not be read.
+
+        """
+        samples = self.samples(path, sample_rate_hz)
+        if threshold_db is None:
+            return samples
+        key = (path, sample_rate_hz)
+        known, part = self._loud_parts.get(key, (None, slice(0)))
+        if known != threshold_db:
+            part = loud_part(samples, threshold_db)
+            if key in self._samples:
+                self._loud_parts[key] = (threshold_db, part)
+        return samples[part]
+
     def _keep(self, key: tuple[str, int], samples: NDArray[Any]) -> None:
         if samples.nbytes > self._max_bytes:
             return
         self._samples[key] = samples
         self._bytes += samples.nbytes
         while self._bytes > self._max_bytes:
-            self._bytes -= self._samples.popitem(last=False)[1].nbytes
+            oldest, dropped = self._samples.popitem(last=False)
+            self._loud_parts.pop(oldest, None)
+            self._bytes -= dropped.nbytes
 
 
 def decode_clip(path: str, sample_rate_hz: int) -> NDArray[Any]:
@@ -165,6 +189,7 @@ class Recipe:
     warmup_ms: int = 0
     sample_shape: tuple[int, ...] | None = None
     _frontend: Any = field(default=None, repr=False, compare=False)
+    _trimmed: Augmentation | None = field(default=None, repr=False, compare=False)
 
     @property
     def is_normalized(self) -> bool:
@@ -218,11 +243,10 @@ class Recipe:
         if item.path is None:
             sample = make_silence(length, self.augmentation, rng, noises)
         else:
-            clip = cache.get(item.path, rate)
             sample = augment(
-                clip,
+                cache.trimmed(item.path, rate, self.augmentation.trim_threshold_db),
                 rate,
-                self.augmentation,
+                self._augmentation_of_trimmed(),
                 rng,
                 noises,
                 out_length=out_length,
@@ -232,6 +256,11 @@ class Recipe:
         # Digital silence leaves the frontend as it was made: a shorter warm-up in a row of the same length.
         sample[: rng.integers(lead_in + 1)] = 0.0
         return sample
+
+    def _augmentation_of_trimmed(self) -> Augmentation:
+        if self._trimmed is None:
+            self._trimmed = replace(self.augmentation, trim_threshold_db=None)
+        return self._trimmed
 
     def _settings_with_warmup(self) -> Any:
         if not self.warmup_ms:
