@@ -296,6 +296,21 @@ def test_models_of_others_run_as_they_are(shared_dir):
     assert alexa.n_inferences == (8000 - 1200) // 200 + 1
 
 
+@pytest.mark.parametrize("name", ["keyword_spotting_alexa.mltk.zip", "tflite_micro_speech.mltk.zip"])
+def test_scores_do_not_depend_on_how_many_windows_run_together(shared_dir, name):
+    """10 ms give a window or none; a long piece many, which go through the model in batches."""
+    seen = []
+    detector = KeywordDetector(shared_dir / "models" / name, latency_ms=20, window_duration_ms=1000)
+    detector.on_inference = lambda i: seen.append((i.time_ms, i.scores.tolist()))
+    detector.feed(AUDIO)
+    together = seen.copy()
+    assert len(together) > 100
+    seen.clear()
+    detector.reset()
+    chunked(detector, AUDIO, 160)
+    assert seen == together
+
+
 def test_words_are_heard_in_real_recordings(shared_dir, speech_dir):
     import soundfile
 

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pytest
 from tflite_models import FLOAT32, INT32, Builder, pack, tiny_keyword_model, unpack
 
-from mltk.tflite.model import BATCH, TfliteModel
+from mltk.tflite.model import TfliteModel
+from mltk.tflite.runner import BATCH
 from mltk.tflite.vetting import is_vetted
 from mltk.utils.errors import MltkError, TfliteError
 

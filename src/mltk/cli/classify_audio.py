@@ -186,7 +186,8 @@ def _blocks(
             raise AudioError("`--audio -` reads raw samples from standard input: pipe them in")
         return raw_blocks(sys.stdin.buffer, detector.sample_rate_hz)
     if audio is not None:
-        return file_blocks(audio, detector.sample_rate_hz)
+        # A detector takes some 10 ms for ten seconds of audio.
+        return file_blocks(audio, detector.sample_rate_hz, block_s=10)
     return microphone_blocks(detector.sample_rate_hz, microphone)
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mltk.models.loading import resolve_tflite
 from mltk.models.model import MltkModel
-from mltk.tflite.engines import load_interpreter
+from mltk.tflite.engines import load_runner
 from mltk.tflite.model import TfliteModel
 from mltk.utils.errors import DetectionError
 from mltk.utils.text import printable
@@ -44,27 +44,27 @@ class Engine:
             )
         self.parameters = tflite.parameters
         given, result = tflite.inputs[0], tflite.outputs[0]
-        self._input_shape = given.shape
         self.input_dtype: np.dtype[Any] = np.dtype(given.dtype)
         self.input_size = int(np.prod(given.shape))
         self.n_classes = int(np.prod(result.shape))
         _check_type(self.name, "input", given.dtype, _INPUT_TYPES)
         _check_type(self.name, "output", result.dtype, _OUTPUT_TYPES)
-        self._interpreter = load_interpreter(tflite, engine)
+        # A window's axes may be <frames, 1, channels> or <frames, channels, 1>: the values are the same.
+        self._sample_shape = given.shape[1:] if given.shape[:1] == (1,) else given.shape
+        self._run = load_runner(tflite, engine)
 
-    def scores(self, features: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-        """Run the model on one window.
+    def scores(self, windows: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+        """Run the model on windows.
 
         Args:
-            features: `input_dtype` [frames, channels], contiguous; the model's input may order its axes
-                <time, 1, features> or <time, features, 1>, the values are the same.
+            windows: `input_dtype` [n, frames, channels], contiguous.
 
         Returns:
-            uint8 [classes]: int8 outputs + 128, float outputs * 255 truncated, uint8 outputs as they are.
+            uint8 [n, classes]: int8 outputs + 128, float outputs * 255 truncated, uint8 outputs as they are.
 
         """
-        output = self._interpreter.run(features.reshape(self._input_shape))[0]
-        return to_scores(output.reshape(-1))
+        outputs = self._run(windows.reshape(len(windows), *self._sample_shape))
+        return to_scores(outputs.reshape(len(windows), self.n_classes))
 
 
 def to_scores(output: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

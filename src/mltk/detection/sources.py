@@ -11,18 +11,25 @@ from mltk.audio.read import stream_audio_file
 from mltk.utils.errors import AudioError
 from mltk.utils.logging import get_mltk_logger
 
-# Seconds of audio at once: events are printed between blocks.
+# The most seconds of audio at once: events are printed between blocks.
 _BLOCK_S = 1
 
 
-def file_blocks(path: str | os.PathLike[str], sample_rate_hz: int) -> Iterator[npt.NDArray[np.int16]]:
+def file_blocks(
+    path: str | os.PathLike[str], sample_rate_hz: int, block_s: int = _BLOCK_S
+) -> Iterator[npt.NDArray[np.int16]]:
     """Yield a recording of any length, format and rate as mono int16 blocks at `sample_rate_hz`.
+
+    Args:
+        path: the recording.
+        sample_rate_hz: the rate of the blocks.
+        block_s: seconds a block; longer ones cost less, and events come later.
 
     Raises:
         AudioError: the file is missing, no audio, or damaged.
 
     """
-    return stream_audio_file(path, sample_rate_hz * _BLOCK_S, sample_rate_hz, dtype="int16")
+    return stream_audio_file(path, sample_rate_hz * block_s, sample_rate_hz, dtype="int16")
 
 
 def raw_blocks(stream: BinaryIO, sample_rate_hz: int) -> Iterator[npt.NDArray[np.int16]]:

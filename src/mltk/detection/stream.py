@@ -11,12 +11,14 @@ from mltk.detection.events import Detection, Inference
 from mltk.detection.recognizer import Recognizer
 from mltk.detection.settings import DetectionSettings, Mode, make_settings
 from mltk.frontend.generator import AudioFeatureGenerator
-from mltk.frontend.quantize import to_int8
+from mltk.frontend.native import native_settings
+from mltk.frontend.quantize import scale_to_int8
 from mltk.frontend.settings import AudioFeatureGeneratorSettings
 from mltk.utils.errors import DetectionError
 
-# The frontend is fed at most this much at once, which bounds the memory.
-_BLOCK_MS = 1000
+# The frontend is fed at most this much at once, and the model this many windows, which bounds the memory.
+_BLOCK_MS = 10_000
+_MAX_WINDOWS = 64
 # Features are standardized as Keras' generators do: (x - mean) / (std + this).
 _EPSILON = 1e-6
 
@@ -88,9 +90,14 @@ class KeywordDetector:
         self._check_tensors()
         self._rescale = float(parameters.get("samplewise_norm.rescale") or 0.0)
         self._standardize = bool(parameters.get("samplewise_norm.mean_and_std"))
+        # The settings compute these anew at each look; a window's way through here is short.
+        self._window_size = self._frontend_settings.window_size
+        self._window_step = self._frontend_settings.window_step
+        self._sample_rate_hz = self._frontend_settings.sample_rate_hz
+        self._native_settings = native_settings(self._frontend_settings)
         self._generator = AudioFeatureGenerator(self._frontend_settings)
         self._recognizer = Recognizer(self._settings, self.shortest_interval_ms)
-        self._block = max(self.sample_rate_hz * _BLOCK_MS // 1000, self._frontend_settings.window_step)
+        self._block = max(self.sample_rate_hz * _BLOCK_MS // 1000, self._window_step)
         self.on_inference = on_inference
         self.on_features = on_features
         self.reset()
@@ -126,12 +133,12 @@ class KeywordDetector:
     @property
     def sample_rate_hz(self) -> int:
         """The rate that `feed` expects."""
-        return self._frontend_settings.sample_rate_hz
+        return self._sample_rate_hz
 
     @property
     def shortest_interval_ms(self) -> int:
         """The least time between two results, for the size of the recognizer's memory."""
-        step = self._frontend_settings.window_step * 1000
+        step = self._window_step * 1000
         windows = max(self._settings.latency_ms * self.sample_rate_hz // step, 1)
         # Times are rounded down, which can bring two of them one millisecond nearer.
         return max(windows * step // self.sample_rate_hz - 1, 1)
@@ -188,16 +195,27 @@ class KeywordDetector:
         ring = np.concatenate((self._ring, frames))
         self._frames_seen += len(frames)
         first = self._frames_seen - len(ring)
-        due: list[int] = []
-        while self._due < self._frames_seen:
-            due.append(self._due)
-            self._due = self._due_after(self._due)
-        windows = [ring[i + 1 - first - self._n_frames : i + 1 - first] for i in due]
-        found = map(self._infer, map(self._end_ms, due), windows, self._model_inputs(windows))
-        detections = [detection for detection in found if detection is not None]
+        due = self._due_windows()
+        detections: list[Detection] = []
+        for start in range(0, len(due), _MAX_WINDOWS):
+            some = due[start : start + _MAX_WINDOWS]
+            windows = [ring[end - self._n_frames : end] for end in (window + 1 - first for window in some)]
+            detections += self._infer(list(map(self._end_ms, some)), windows)
         # The next window to be inferred needs at most n - 1 of the old frames.
         self._ring = ring[max(len(ring) - self._n_frames + 1, 0) :]
         return detections
+
+    def _due_windows(self) -> list[int]:
+        """Return the windows that are there and due."""
+        due: list[int] = []
+        while self._due < self._frames_seen:
+            time_ms = self._end_ms(self._due)
+            # With steps of 1 ms at 22,050 Hz two windows can end in the same millisecond: one result is enough.
+            if time_ms != self._last_time_ms:
+                due.append(self._due)
+            self._last_time_ms = time_ms
+            self._due = self._due_after(self._due)
+        return due
 
     def _due_after(self, window: int) -> int:
         """Return the window of the next inference.
@@ -205,41 +223,40 @@ class KeywordDetector:
         The i-th is due i * latency_ms after the first and happens at the first window's end from then on.
         In whole numbers (both times the rate), so that nothing drifts: first + ceil(i * latency / step).
         """
-        latency = self._settings.latency_ms * self.sample_rate_hz
+        latency = self._settings.latency_ms * self._sample_rate_hz
         if latency == 0:
             return window + 1
-        first, step = self._n_frames - 1, self._frontend_settings.window_step * 1000
+        first, step = self._n_frames - 1, self._window_step * 1000
         i = (window - first) * step // latency + 1
         return first - (-i * latency // step)
 
     def _end_ms(self, window: int) -> int:
-        settings = self._frontend_settings
-        return (window * settings.window_step + settings.window_size) * 1000 // settings.sample_rate_hz
+        return (window * self._window_step + self._window_size) * 1000 // self._sample_rate_hz
 
-    def _infer(
-        self, time_ms: int, window: npt.NDArray[np.uint16], model_input: npt.NDArray[Any]
-    ) -> Detection | None:
-        # With steps of 1 ms at 22,050 Hz two windows can end in the same millisecond: one result is enough.
-        if time_ms == self._last_time_ms:
-            return None
-        self._last_time_ms = time_ms
-        scores = self._engine.scores(model_input)
-        self._n_inferences += 1
-        decision = self._recognizer.update(scores, time_ms)
-        detection = None
-        if decision.is_detection:
-            detection = Detection(self.labels[decision.class_id], decision.score, time_ms, decision.class_id)
-        if self.on_inference is not None:
-            self.on_inference(Inference(time_ms, scores, window, detection, model_input))
-        return detection
+    def _infer(self, times_ms: list[int], windows: list[npt.NDArray[np.uint16]]) -> list[Detection]:
+        """Run the model on windows and return what the recognizer makes of them."""
+        inputs = self._model_inputs(np.stack(windows))
+        found: list[Detection] = []
+        for time_ms, window, model_input, scores in zip(
+            times_ms, windows, inputs, self._engine.scores(inputs), strict=True
+        ):
+            self._n_inferences += 1
+            decision = self._recognizer.update(scores, time_ms)
+            detection = None
+            if decision.is_detection:
+                class_id = decision.class_id
+                detection = Detection(self.labels[class_id], decision.score, time_ms, class_id)
+                found.append(detection)
+            if self.on_inference is not None:
+                self.on_inference(Inference(time_ms, scores, window, detection, model_input))
+        return found
 
-    def _model_inputs(self, windows: list[npt.NDArray[np.uint16]]) -> Sequence[npt.NDArray[Any]]:
-        """Turn each window's features into the model's data type, as the reference's device code does."""
+    def _model_inputs(self, windows: npt.NDArray[np.uint16]) -> npt.NDArray[Any]:
+        """Turn windows [n, frames, channels] into the model's data type, as the reference's device code does."""
         if self._engine.input_dtype == np.float32:
-            return [self._as_float(window) for window in windows]
-        if self._engine.input_dtype == np.int8 and windows:
-            # All at once: setting the scale up takes longer than one window. Each window is scaled alone.
-            return list(to_int8(np.stack(windows), self._frontend_settings))
+            return np.stack([self._as_float(window) for window in windows])
+        if self._engine.input_dtype == np.int8:
+            return scale_to_int8(windows, self._native_settings)
         return windows
 
     def _as_float(self, window: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:

@@ -10,13 +10,14 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mltk.tflite.interpreter import LiteInterpreter
 from mltk.tflite.model import TfliteModel, as_tensor_values
+from mltk.tflite.runner import LiteRunner
 from mltk.utils.errors import TfliteError
 
 ENGINES = ("litert", "tflm", "native")
 
-Predict = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+# Samples [n, ...] -> first output [n, ...].
+Run = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 
 
 class Interpreter(Protocol):
@@ -38,13 +39,12 @@ def load_interpreter(model: TfliteModel, engine: str = "litert") -> Interpreter:
             lists the operators which it lacks.
 
     """
-    # The interpreters are C++ that trusts a file: what is not known to be sound is tried in another process.
     if engine == "litert":
-        model.ensure_runnable("litert")
-        return LiteInterpreter(model.flatbuffer_data)
+        return model.new_interpreter()
     if engine == "tflm":
         from mltk.tflite.micro import MicroInterpreter
 
+        # It is C++ that trusts a file: what is not known to be sound is tried in another process.
         model.ensure_runnable("micro")
         return MicroInterpreter(model.flatbuffer_data)
     if engine == "native":
@@ -54,7 +54,30 @@ def load_interpreter(model: TfliteModel, engine: str = "litert") -> Interpreter:
     raise TfliteError(f"Engine {engine!r} is unknown: use {', '.join(ENGINES[:-1])} or {ENGINES[-1]}")
 
 
-def load_predictor(model: TfliteModel, engine: str = "litert") -> Predict:
+def load_runner(model: TfliteModel, engine: str = "litert") -> Run:
+    """Return samples [n, ...] -> first output [n, ...], both in the tensors' own types, with an engine.
+
+    Args:
+        model: a model with one input, which takes one sample. The function belongs to one thread.
+        engine: "litert", "tflm" or "native".
+
+    Raises:
+        TfliteError: see `load_interpreter`.
+
+    """
+    if engine == "litert":
+        return LiteRunner(model).run
+    interpreter = load_interpreter(model, engine)
+    shape, output = model.inputs[0].shape, model.outputs[0]
+
+    def run(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        results = [interpreter.run(value.reshape(shape))[0] for value in values]
+        return np.concatenate(results) if results else np.empty((0, *output.shape[1:]), output.dtype)
+
+    return run
+
+
+def load_predictor(model: TfliteModel, engine: str = "litert") -> Run:
     """Return samples [n, ...] -> first output [n, ...] as real numbers, with an engine.
 
     Args:
@@ -68,15 +91,9 @@ def load_predictor(model: TfliteModel, engine: str = "litert") -> Predict:
     """
     if engine == "litert":
         return model.predict_batch
-    interpreter = load_interpreter(model, engine)
+    run = load_runner(model, engine)
     if len(model.inputs) != 1 or model.inputs[0].shape[:1] != (1,):
         raise TfliteError(f"{model.source} does not take one sample at a time: use the engine litert")
-
-    def predict(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        values = as_tensor_values(np.asarray(x), model.inputs[0], model.source)
-        output = model.outputs[0]
-        results = [interpreter.run(values[place : place + 1])[0] for place in range(len(values))]
-        empty = np.empty((0, *output.shape[1:]), output.dtype)
-        return output.dequantize(np.concatenate(results) if results else empty)
-
-    return predict
+    return lambda x: model.outputs[0].dequantize(
+        run(as_tensor_values(np.asarray(x), model.inputs[0], model.source))
+    )

@@ -15,15 +15,12 @@ from mltk.tflite.interpreter import LiteInterpreter
 from mltk.tflite.layers import TfliteLayer, TfliteTensor, config_text, opcode_name, read_options, read_tensor
 from mltk.tflite.operators import check_runnable
 from mltk.tflite.parameters import TfliteModelParameters
+from mltk.tflite.runner import LiteRunner
 from mltk.tflite.summary import file_size, layer_table, parameter_lines, with_unit
 from mltk.tflite.trial import try_apart
 from mltk.tflite.vetting import is_vetted
 from mltk.utils.errors import TfliteError
 from mltk.utils.files import read_bytes
-
-# Samples that run through the graph at once: enough to spread the costs of a call, little enough to stay in
-# the caches.
-BATCH = 64
 
 
 class TfliteModel:
@@ -59,8 +56,6 @@ class TfliteModel:
             raise TfliteError(f"{self.source} is not a usable .tflite file: {error}; get it again") from error
         self._graph = self._model.subgraphs[0]
         self.tensors = [read_tensor(index, tensor) for index, tensor in enumerate(self._graph.tensors or [])]
-        self._interpreter: LiteInterpreter | None = None
-        self._batch_interpreter: LiteInterpreter | None = None
 
     @classmethod
     def load_flatbuffer_file(
@@ -213,39 +208,13 @@ class TfliteModel:
 
     def _run_batch(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
         values = self._as_input(x)
-        if self.inputs[0].shape[0] != 1:
-            return self._single().run(values)[0]
-        results = []
-        whole = len(values) // BATCH * BATCH if self._takes_batches(len(values)) else 0
-        for start in range(0, whole, BATCH):
-            assert self._batch_interpreter is not None
-            results.append(self._batch_interpreter.run(values[start : start + BATCH])[0])
-        for start in range(whole, len(values)):
-            results.append(self._single().run(values[start : start + 1])[0])
         return (
-            np.concatenate(results)
-            if results
-            else np.empty((0, *self.outputs[0].shape[1:]), self.outputs[0].dtype)
+            self._runner.run(values) if self.inputs[0].shape[:1] == (1,) else self._runner.run_whole(values)
         )
 
-    def _takes_batches(self, count: int) -> bool:
-        """Tell whether the graph computes a batch as its samples one by one; prepare it where it does."""
-        free = self.inputs[0].shape_signature[0] == -1 and self.outputs[0].shape_signature[0] == -1
-        if count < BATCH or not free or any(tensor.is_variable for tensor in self.tensors):
-            return False
-        if self._batch_interpreter is None:
-            interpreter = self._new_interpreter()
-            try:
-                interpreter.resize_batch(BATCH)
-            except TfliteError:  # such as a reshape to a fixed batch of 1, whatever the signature says
-                return False
-            self._batch_interpreter = interpreter
-        return True
-
-    def _single(self) -> LiteInterpreter:
-        if self._interpreter is None:
-            self._interpreter = self._new_interpreter()
-        return self._interpreter
+    @functools.cached_property
+    def _runner(self) -> LiteRunner:
+        return LiteRunner(self)
 
     def ensure_runnable(self, engine: str) -> None:
         """Make sure that an interpreter can take the model.
@@ -261,7 +230,13 @@ class TfliteModel:
         if not is_vetted(self.layers):
             try_apart(self.flatbuffer_data, engine, self.source)
 
-    def _new_interpreter(self) -> LiteInterpreter:
+    def new_interpreter(self) -> LiteInterpreter:
+        """Return LiteRT with this model in it.
+
+        Raises:
+            TfliteError: LiteRT can not run it, see `ensure_runnable`.
+
+        """
         self.ensure_runnable("reference" if self._reference_kernels else "litert")
         return LiteInterpreter(self.flatbuffer_data, self._reference_kernels, self._n_threads)
 
