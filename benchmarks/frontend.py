@@ -1,11 +1,12 @@
-"""Time of the frontend beside its peers, on the same clips in the same run, one core.
+"""Time of the frontend beside its peers, on the same clips in the same run, one core; and how many values differ.
 
-    taskset -c 1 python benchmarks/frontend.py [--reference VENV/bin/python]
+    taskset -c 1 python benchmarks/frontend.py [--reference VENV/bin/python] [--output FOLDER]
 
 Peers: TensorFlow's microfrontend op (extra 'train'); pymicro-features from PyPI, streaming 10 ms chunks; with
 --reference the reference toolkit in its own virtual environment (silabs-mltk==0.20.0 numpy==1.26.4 "click<8.2"
 "typer<0.13" audiomentations==0.33.0). Rounds alternate; medians of the CPU time that the process takes, which other
-programs on the machine change less than the time of day; ratios above 1 say that ours is faster.
+programs on the machine change less than the time of day; ratios above 1 say that ours is faster. With --output the table
+is written to frontend.md and frontend.json too. MLTK_FRONTEND=avx2 (or scalar) measures another form.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from report import Figure, Report, against_peer, read, table
 
 from mltk.frontend.generator import AudioFeatureGenerator
 from mltk.frontend.settings import AudioFeatureGeneratorSettings
@@ -31,6 +33,7 @@ SETTINGS = {
     "98x40, 1 s, PCAN": (1000, 10, 40, True),
     "118x108, 1.2 s": (1200, 10, 108, False),
 }
+BATCH_GOAL, CLIP_GOAL, STREAM_GOAL = 5.0, 2.0, 10.0
 STREAM_CHUNK = 160  # 10 ms
 STREAM_CHUNKS = 3000
 
@@ -120,14 +123,24 @@ def milliseconds(work: Callable[[], object]) -> float:
     return (time.process_time() - started) * 1000 / CLIPS
 
 
-def compare_clips(reference: Reference | None) -> None:
+def medians(work: dict[str, Callable[[], float]]) -> dict[str, float]:
+    """Run all of them in turns and return the median of what each gives."""
+    times: dict[str, list[float]] = {key: [] for key in work}
+    for _ in range(ROUNDS):
+        for key, run in work.items():
+            times[key].append(run())
+    return {key: statistics.median(values) for key, values in times.items()}
+
+
+def count(a: NDArray[np.uint16], b: NDArray[np.uint16]) -> str:
+    """Return how many values differ, of how many."""
+    return f"{int((a != b).sum())} of {a.size:,}"
+
+
+def compare_clips(reference: Reference | None) -> tuple[list[Figure], list[str]]:
     """Clips, one by one and as a batch."""
-    print(
-        "| audio | ours, a batch | ours, clip by clip | TensorFlow's op | reference toolkit | batch, times faster than the "
-        "faster peer | clip, times | values that differ from the op |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     rng = np.random.default_rng(1)
+    figures, notes = [], []
     for name, (length_ms, step_ms, channels, pcan) in SETTINGS.items():
         settings = AudioFeatureGeneratorSettings(
             sample_length_ms=length_ms,
@@ -141,10 +154,10 @@ def compare_clips(reference: Reference | None) -> None:
         ours = AudioFeatureGenerator(settings)
         op = tensorflow_op(settings)
         batch = ours.process_batch(clips, np.uint16)
-        differing = sum(int((batch[i] != op(clip)).sum()) for i, clip in enumerate(clips))
-        differing += sum(
-            int((batch[i] != ours.process_sample(clip, np.uint16)).sum()) for i, clip in enumerate(clips)
-        )
+        single = np.stack([ours.process_sample(clip, np.uint16) for clip in clips])
+        standard = np.stack([op(clip) for clip in clips])
+        note = f"{name}: values that differ from TensorFlow's op: ours {count(batch, standard)} as a batch, "
+        note += f"{count(single, standard)} clip by clip"
         work: dict[str, Callable[[], float]] = {
             "batch": lambda ours=ours, clips=clips: milliseconds(
                 lambda: ours.process_batch(clips, np.uint16)
@@ -152,26 +165,29 @@ def compare_clips(reference: Reference | None) -> None:
             "single": lambda ours=ours, clips=clips: milliseconds(
                 lambda: [ours.process_sample(clip, np.uint16) for clip in clips]
             ),
-            "op": lambda op=op, clips=clips: milliseconds(lambda: [op(clip) for clip in clips]),
+            "TensorFlow's op": lambda op=op, clips=clips: milliseconds(lambda: [op(clip) for clip in clips]),
         }
         if reference is not None:
             reference.set_up(settings, clips)
-            work["reference"] = reference.milliseconds
-        times: dict[str, list[float]] = {key: [] for key in work}
-        for _ in range(ROUNDS):
-            for key, run in work.items():
-                times[key].append(run())
-        middle = {key: statistics.median(values) for key, values in times.items()}
-        peer = min(middle[key] for key in ("op", "reference") if key in middle)
-        beside = f"{middle['reference']:.3f} ms" if "reference" in middle else "-"
-        print(
-            f"| {name} | {middle['batch']:.4f} ms | {middle['single']:.4f} ms | {middle['op']:.3f} ms | {beside} "
-            f"| {peer / middle['batch']:.1f} | {peer / middle['single']:.1f} | {differing} |",
-            flush=True,
-        )
+            note += f"; the reference toolkit's {count(reference.features(), standard)}"
+            work["reference toolkit"] = reference.milliseconds
+        middle = medians(work)
+        peers = {key: value for key, value in middle.items() if key not in ("batch", "single")}
+        peer = min(peers, key=lambda key: peers[key])
+        figures += [
+            against_peer(
+                f"features of {name}, a batch", "ms", middle["batch"], peers[peer], peer, BATCH_GOAL
+            ),
+            against_peer(
+                f"features of {name}, clip by clip", "ms", middle["single"], peers[peer], peer, CLIP_GOAL
+            ),
+        ]
+        notes.append(note + "; CPU ms a clip: " + ", ".join(f"{who} {ms:.4f}" for who, ms in middle.items()))
+        print(notes[-1], flush=True)
+    return figures, notes
 
 
-def compare_streams() -> None:
+def compare_streams() -> tuple[list[Figure], list[str]]:
     """10 ms chunks from Python, 30 ms windows, 40 channels, PCAN."""
     from pymicro_features import MicroFrontend
 
@@ -181,43 +197,69 @@ def compare_streams() -> None:
     settings = AudioFeatureGeneratorSettings(
         window_size_ms=30, filterbank_n_channels=40, noise_reduction_enable=True, pcan_enable=True
     )
+    rows: dict[str, NDArray[np.uint16]] = {}
 
-    def ours() -> list[NDArray[np.uint16]]:
+    def ours() -> float:
         generator = AudioFeatureGenerator(settings)
         started = time.process_time()
-        rows = [generator.process(chunk) for chunk in chunks]
-        times[0].append(time.process_time() - started)
-        return rows
+        got = [generator.process(chunk) for chunk in chunks]
+        taken = time.process_time() - started
+        rows["ours"] = np.concatenate(got)
+        return taken * 1e6 / STREAM_CHUNKS
 
-    def peer() -> list[list[float]]:
+    def peer() -> float:
         frontend = MicroFrontend()
         started = time.process_time()
-        rows = [frontend.process_samples(text).features for text in texts]
-        times[1].append(time.process_time() - started)
-        return rows
+        got = [frontend.process_samples(text).features for text in texts]
+        taken = time.process_time() - started
+        # It gives the features times 10 / 256.
+        rows["peer"] = np.rint(np.array([row for row in got if row]) * 25.6).astype(np.uint16)
+        return taken * 1e6 / STREAM_CHUNKS
 
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(ROUNDS):
-        own, other = ours(), peer()
-    # The peer gives the features times 10 / 256.
-    mine = np.concatenate(own)
-    theirs = np.rint(np.array([row for row in other if row]) * 25.6).astype(np.uint16)
-    microseconds = [statistics.median(values) * 1e6 / STREAM_CHUNKS for values in times]
-    print(
-        f"\n10 ms chunks: ours {microseconds[0]:.2f} us a chunk, pymicro-features {microseconds[1]:.2f} us, "
-        f"{microseconds[1] / microseconds[0]:.1f} times faster, {int((mine != theirs).sum())} values differ"
+    middle = medians({"ours": ours, "pymicro-features": peer})
+    standard = tensorflow_op(settings)(samples)
+    note = (
+        f"10 ms chunks: values that differ from TensorFlow's op over the same audio: ours {count(rows['ours'], standard)}, "
+        f"pymicro-features' {count(rows['peer'], standard)} (one coefficient of its window, see docs/frontend.md)"
     )
+    print(note, flush=True)
+    return [
+        against_peer(
+            "features of a stream, 10 ms chunks from Python",
+            "us",
+            middle["ours"],
+            middle["pymicro-features"],
+            "pymicro-features",
+            STREAM_GOAL,
+        )
+    ], [note]
 
 
 def main() -> None:
     """Measure all settings."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--reference", metavar="PYTHON", help="the reference toolkit's Python")
+    parser.add_argument(
+        "--output", metavar="FOLDER", type=Path, help="write frontend.json and frontend.md there"
+    )
     arguments = parser.parse_args()
-    print(f"form: {AudioFeatureGenerator(AudioFeatureGeneratorSettings()).form}\n")
+    form = AudioFeatureGenerator(AudioFeatureGeneratorSettings()).form
     with tempfile.TemporaryDirectory() as folder:
-        compare_clips(Reference(arguments.reference, Path(folder)) if arguments.reference else None)
-    compare_streams()
+        figures, notes = compare_clips(
+            Reference(arguments.reference, Path(folder)) if arguments.reference else None
+        )
+    more_figures, more_notes = compare_streams()
+    title = (
+        f"The frontend, one core, {form}: medians of {ROUNDS} rounds in turns, CPU time of a clip or a chunk"
+    )
+    report = Report("frontend", title, figures + more_figures, notes + more_notes)
+    print("\n".join(["", title, "", *table(report.figures)]))
+    if arguments.output:
+        report.write(arguments.output)
+        about = read(arguments.output / "frontend.json")[1]
+        lines = [f"# {title}", "", *table(report.figures), "", *(f"- {note}" for note in report.notes), ""]
+        lines += [f"`{about['command']}`, {about['date']}; {about['machine']}", ""]
+        (arguments.output / "frontend.md").write_text("\n".join(lines))
 
 
 if __name__ == "__main__":
