@@ -1,5 +1,5 @@
-/* Time of each stage of the frontend's vector form, for many windows at once and for one alone: counts of the time stamp
- * counter a window, and shares of the whole.
+/* Time of each stage of the frontend's vector form, for many windows at once and for one alone: counts of the time
+ * stamp counter a window, and shares of the whole.
  *
  *   gcc -O3 -DNDEBUG -ffp-contract=off -mavx2 -mavx512f -mavx512bw -mavx512dq -mavx512cd -mavx512vl \
  *     -Isrc/mltk/native/frontend -Isrc/mltk/native/frontend_vector benchmarks/frontend_stages.c \

@@ -1,14 +1,21 @@
-/* Runs the frontend's C core over a file of vectors and compares: whole clips, and the same audio cut into chunks.
+/* Runs the frontend's C core over a file of vectors and compares: whole clips, and the same audio cut into chunks. With
+ * WITH_VECTORS the forms for this processor's vector units too.
  *
  * usage: frontend_harness FILE
  * The file is what test_native_frontend.py writes: 32-bit little-endian fields, doubles for settings. Memory is given
  * to the core in blocks of exactly the size it asks for, so that an address sanitizer sees any step outside.
  */
+#ifdef WITH_VECTORS
+#define _POSIX_C_SOURCE 200112L /* posix_memalign */
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "mltk_fe_setup.h"
+#ifdef WITH_VECTORS
+#include "mltk_fe_vector.h"
+#endif
 
 #define N_SETTINGS 26
 
@@ -117,6 +124,85 @@ static unsigned long count_differing(const void *got, const void *expected, size
   return differing;
 }
 
+#ifdef WITH_VECTORS
+
+static void *get_aligned(size_t bytes) {
+  void *memory = NULL;
+  if (posix_memalign(&memory, MLTK_FE_VECTOR_ALIGNMENT, bytes) != 0) {
+    stop("no memory");
+  }
+  return memory;
+}
+
+/* The windows of a stream, first one by one, then several at once, in the end more than there are lanes. */
+static void run_windows(const mltk_fe_vector_form *form, const mltk_fe_tables *tables, const void *plan, void *scratch,
+                        mltk_fe_state *state, const int16_t *samples, uint16_t *features, size_t frames) {
+  size_t done, at_once = 1;
+  for (done = 0; done < frames; done += at_once) {
+    at_once = done < 5 ? 1 : at_once + 3;
+    at_once = at_once < frames - done ? at_once : frames - done;
+    form->process_windows(tables, plan, scratch, state, samples + done * tables->window.step, at_once,
+                          features + done * tables->filterbank.n_channels);
+  }
+}
+
+static unsigned long run_form(const mltk_fe_vector_form *form, const mltk_fe_tables *tables, mltk_fe_state *state,
+                              const int16_t *filtered, size_t n, const uint16_t *expected, size_t frames,
+                              int detected) {
+  const size_t size = frames * tables->filterbank.n_channels;
+  uint16_t *const features = get(size * sizeof(uint16_t));
+  void *const plan = get_aligned(form->plan_bytes(tables));
+  void *const scratch = get_aligned(form->scratch_bytes(tables));
+  unsigned long differing = 0;
+  mltk_fe_vector_clips clips;
+  clips.samples = filtered;
+  clips.n_clips = 1;
+  clips.length = n;
+  clips.n_windows = frames;
+  clips.features = features;
+  form->make_plan(tables, plan);
+  memset(scratch, 0xA5, form->scratch_bytes(tables));
+  form->make_scratch(tables, scratch);
+  differing += form->process_clips(tables, plan, scratch, &clips) != detected;
+  differing += count_differing(features, expected, size, sizeof(uint16_t));
+  memset(features, 0, size * sizeof(uint16_t));
+  mltk_fe_reset(tables, state);
+  run_windows(form, tables, plan, scratch, state, filtered, features, frames);
+  differing += mltk_fe_activity_was_detected(state) != detected;
+  differing += count_differing(features, expected, size, sizeof(uint16_t));
+  free(features);
+  free(plan);
+  free(scratch);
+  return differing;
+}
+
+static unsigned long run_forms(const mltk_fe_tables *tables, mltk_fe_state *state, const int16_t *samples, size_t n,
+                               const uint16_t *expected, size_t frames, int detected) {
+  int16_t *const filtered = get(n * sizeof(int16_t));
+  const mltk_fe_vector_form *forms[3];
+  const size_t n_forms = mltk_fe_vector_forms(forms);
+  unsigned long differing = 0;
+  size_t i;
+  mltk_fe_reset(tables, state);
+  mltk_fe_dc_notch(tables, state, samples, n, filtered);
+  for (i = 0; i < n_forms; ++i) {
+    differing += run_form(forms[i], tables, state, filtered, n, expected, frames, detected);
+  }
+  free(filtered);
+  return differing;
+}
+
+static void print_forms(void) {
+  const mltk_fe_vector_form *forms[3];
+  const size_t n = mltk_fe_vector_forms(forms);
+  size_t i;
+  for (i = 0; i < n; ++i) {
+    printf("%s ", forms[i]->name);
+  }
+}
+
+#endif
+
 static unsigned long run_case(FILE *file, unsigned long *values) {
   mltk_fe_settings settings;
   mltk_fe_tables tables;
@@ -165,6 +251,9 @@ static unsigned long run_case(FILE *file, unsigned long *values) {
   mltk_fe_quantize(&tables.quantize, features, size, features_int8);
   differing += count_differing(features_int8, expected_int8, size, 1);
   *values += 3 * size;
+#ifdef WITH_VECTORS
+  differing += run_forms(&tables, &state, samples, n, expected, frames, detected);
+#endif
   free(samples);
   free(expected);
   free(expected_int8);
@@ -187,6 +276,9 @@ int main(int argc, char **argv) {
     differing += run_case(file, &values);
   }
   fclose(file);
+#ifdef WITH_VECTORS
+  print_forms();
+#endif
   printf("lanes %d cases %lu values %lu differing %lu\n", MLTK_FE_LANES, (unsigned long)cases, values, differing);
   return differing != 0;
 }

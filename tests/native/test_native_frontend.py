@@ -1,16 +1,20 @@
 """The C core by itself: clean under strict warnings, and the same values under sanitizers."""
 
+import importlib.util
 import json
 import os
+import platform
 import re
 import shutil
 import struct
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mltk.native._frontend import forms
 
 from mltk.frontend.generator import AudioFeatureGenerator
 from mltk.frontend.settings import AudioFeatureGeneratorSettings
@@ -21,6 +25,22 @@ sys.path.insert(0, str(HERE.parent / "frontend"))
 import frontend_cases as cases  # noqa: E402
 
 CORE = SOURCE_DIR / "frontend"
+VECTOR = SOURCE_DIR / "frontend_vector"
+# What CMakeLists.txt has for these files.
+VECTOR_FLAGS = {
+    "vector_avx2.c": ["-mavx2"],
+    "vector_avx512.c": [
+        "-mavx2",
+        "-mavx512f",
+        "-mavx512bw",
+        "-mavx512dq",
+        "-mavx512cd",
+        "-mavx512vl",
+    ],
+}
+needs_x86 = pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"), reason="the forms that are written in x86 intrinsics"
+)
 SOURCES = sorted(CORE.glob("*.c"))
 WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
 STRICT = ["-std=c99", "-pedantic", *WARNINGS, "-ffp-contract=off"]
@@ -110,6 +130,65 @@ def test_core_under_sanitizers(vectors, tmp_path, compiler, lanes):
     assert run.stderr == ""
     assert run.stdout.startswith(f"lanes {lanes} cases {count} ")
     assert run.stdout.endswith("differing 0\n")
+
+
+def zig():
+    """Return the command of zig's clang, which has headers for every processor; none where it is not installed."""
+    return [sys.executable, "-m", "ziglang", "cc"] if importlib.util.find_spec("ziglang") else []
+
+
+def compile_all(command, flags, folder):
+    """Compile the core, the vector forms and the harness, two at once; return what the compiler says against them."""
+
+    def one(source):
+        own = [*VECTOR_FLAGS.get(source.name, []), f"-I{CORE}", f"-I{VECTOR}", "-DWITH_VECTORS"]
+        return subprocess.run(
+            [*command, *flags, *own, "-c", source, "-o", folder / f"{source.stem}.o"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    sources = [*sorted(VECTOR.glob("*.c")), *SOURCES, HERE / "frontend_harness.c"]
+    with ThreadPoolExecutor(2) as pool:
+        return "".join(run.stderr for run in pool.map(one, sources) if run.returncode != 0)
+
+
+@needs_x86
+@pytest.mark.parametrize("compiler", [*compilers(), "zig"])
+def test_the_vector_forms_compile_without_a_warning(tmp_path, compiler):
+    command = [compiler] if compiler != "zig" else zig()
+    if not command:
+        pytest.skip("the pip package ziglang is not installed")
+    for source in sorted(VECTOR.glob("*.c")):
+        flags = [*STRICT, "-O2", *VECTOR_FLAGS.get(source.name, []), f"-I{CORE}", f"-I{VECTOR}"]
+        subprocess.run([*command, *flags, "-c", source, "-o", tmp_path / "x.o"], check=True)
+
+
+@needs_x86
+@pytest.mark.parametrize("compiler", compilers())
+def test_vector_forms_under_sanitizers(vectors, tmp_path, compiler):
+    """All forms that this processor runs: clips, and windows one by one and many at once."""
+    path, count = vectors
+    wrong = compile_all([compiler], [*STRICT, "-O1", *SANITIZE], tmp_path)
+    assert not wrong, wrong
+    target = tmp_path / "harness"
+    linked = subprocess.run(
+        [compiler, *SANITIZE, *sorted(tmp_path.glob("*.o")), "-lm", "-o", target],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if linked.returncode != 0:
+        pytest.skip(f"{compiler} can not link the sanitizers: {linked.stderr.strip().splitlines()[-1]}")
+    environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
+    run = subprocess.run([target, path], capture_output=True, text=True, check=False, env=environment)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stderr == ""
+    names, _, rest = run.stdout.rpartition("lanes 1 ")
+    assert names.split() == [form for form in forms() if form != "scalar"]
+    assert rest.startswith(f"cases {count} ")
+    assert rest.endswith("differing 0\n")
 
 
 @pytest.mark.skipif(not compilers(), reason="no C compiler on the path")

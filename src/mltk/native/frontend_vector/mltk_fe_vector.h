@@ -1,8 +1,8 @@
 /* The audio frontend on a host's vector units: many windows at once, bit for bit the values of mltk_fe.h.
  *
  * Windows do not depend on one another up to the square root: each lane of a vector is a window, of the same clip or
- * of the next. Noise reduction, PCAN and log run across the channels of one window after the other. Few windows, such as
- * the one that a stream's next 10 ms complete, are taken one after the other, with lanes inside the window.
+ * of the next. Noise reduction, PCAN and log run across the channels of one window after the other. Few windows, such
+ * as the one that a stream's next 10 ms complete, are taken one after the other, with lanes inside the window.
  *
  * For PCs only: firmware does not take this folder. All memory belongs to the caller, as in mltk_fe.h.
  */

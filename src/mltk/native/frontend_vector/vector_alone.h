@@ -1,9 +1,9 @@
 /* One window alone, for streams: vectors hold neighbouring points of it instead of a point of many windows.
  *
- * The FFT's butterflies are those of ../frontend/fft.c, ordered so that no point moves inside a vector but once (Stockham's
- * order): while a stage joins points that lie at least a vector apart in time, lanes are neighbours in time; then 16
- * transforms of half / 16 points are left, one transposition makes lanes neighbours in frequency, and two more stages
- * join the 16.
+ * The FFT's butterflies are those of ../frontend/fft.c, ordered so that no point moves inside a vector but once
+ * (Stockham's order): while a stage joins points that lie at least a vector apart in time, lanes are neighbours in
+ * time; then 16 transforms of half / 16 points are left, one transposition makes lanes neighbours in frequency, and two
+ * more stages join the 16.
  */
 #ifndef MLTK_FE_VECTOR_ALONE_H
 #define MLTK_FE_VECTOR_ALONE_H
@@ -11,7 +11,8 @@
 #include "mltk_fe_fft_point.h"
 #include "vector_stages.h"
 
-static MLTK_FE_ALWAYS_INLINE void first_stage_alone(uint32_t half, uint32_t radix, uint32_t shift, const uint32_t *from, uint32_t *to) {
+static MLTK_FE_ALWAYS_INLINE void first_stage_alone(uint32_t half, uint32_t radix, uint32_t shift, const uint32_t *from,
+                                                    uint32_t *to) {
   const vec factor = all_16(32767 / (int)radix);
   const size_t part = half / radix;
   size_t i;
@@ -29,7 +30,8 @@ static MLTK_FE_ALWAYS_INLINE void first_stage_alone(uint32_t half, uint32_t radi
 }
 
 /* From m transforms' points [frequency][time] to 4 m: lanes are neighbours in time. */
-static MLTK_FE_ALWAYS_INLINE void early_stage(uint32_t half, uint32_t m, const turn_factors *twiddles, const uint32_t *from, uint32_t *to) {
+static MLTK_FE_ALWAYS_INLINE void early_stage(uint32_t half, uint32_t m, const turn_factors *twiddles,
+                                              const uint32_t *from, uint32_t *to) {
   const vec factor = all_16(32767 / 4);
   const size_t apart = half / (4 * m);
   size_t k, i;
@@ -101,7 +103,8 @@ static inline double last_energy(uint32_t value) {
   return (double)(re * re);
 }
 
-/* From the FFT of the sample pairs to the energies of the bins from 1 on; what is written as bin 0 is not its energy. */
+/* From the FFT of the sample pairs to the energies of the bins from 1 on; what is written as bin 0 is not its energy.
+ */
 static MLTK_FE_ALWAYS_INLINE void split_alone(uint32_t half, const mltk_fe_twiddle *turns, turn_rows rows,
                                               const uint32_t *points, double *energy) {
   const vec factor = all_16(32767 / 2);
@@ -123,8 +126,8 @@ static MLTK_FE_ALWAYS_INLINE void split_alone(uint32_t half, const mltk_fe_twidd
   energy[half] = last_energy(points[0]);
 }
 
-static MLTK_FE_ALWAYS_INLINE void fft_of(uint32_t half, uint32_t first_radix, const mltk_fe_twiddle *turns, const plan_data *plan,
-                                         const scratch_data *scratch, uint32_t shift) {
+static MLTK_FE_ALWAYS_INLINE void fft_of(uint32_t half, uint32_t first_radix, const mltk_fe_twiddle *turns,
+                                         const plan_data *plan, const scratch_data *scratch, uint32_t shift) {
   const uint32_t rows = half / 16;
   const turn_factors *twiddles = plan->twiddles;
   uint32_t *from = scratch->ping, *to = scratch->pong, *swapped;
@@ -146,7 +149,8 @@ static MLTK_FE_ALWAYS_INLINE void fft_of(uint32_t half, uint32_t first_radix, co
   split_alone(half, turns, plan->split_rows, from, scratch->energy);
 }
 
-static void fft_alone(const mltk_fe_fft_tables *fft, const plan_data *plan, const scratch_data *scratch, uint32_t shift) {
+static void fft_alone(const mltk_fe_fft_tables *fft, const plan_data *plan, const scratch_data *scratch,
+                      uint32_t shift) {
   /* The usual lengths, 512 and 256 points, unrolled. */
   if (fft->half == 256) {
     fft_of(256, 4, fft->split, plan, scratch, shift);

@@ -144,8 +144,8 @@ static inline doubles sum_each(const doubles a[4]) {
 static inline doubles no_doubles(void) { return _mm256_setzero_pd(); }
 static inline __m128i rounded_root_4(doubles x) {
   const doubles root = _mm256_sqrt_pd(x), limit = _mm256_set1_pd(65535.0);
-  const doubles between = _mm256_and_pd(_mm256_cmp_pd(root, limit, _CMP_GT_OQ),
-                                        _mm256_cmp_pd(root, _mm256_set1_pd(65536.0), _CMP_LT_OQ));
+  const doubles between =
+      _mm256_and_pd(_mm256_cmp_pd(root, limit, _CMP_GT_OQ), _mm256_cmp_pd(root, _mm256_set1_pd(65536.0), _CMP_LT_OQ));
   return _mm256_cvtpd_epi32(
       _mm256_round_pd(_mm256_blendv_pd(root, limit, between), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }

@@ -97,8 +97,8 @@ static inline vec sub_64(vec a, vec b) { return _mm512_sub_epi64(a, b); }
 
 /* above[0], below[15], ... below[1] */
 static inline vec mirror(vec below, vec above) {
-  return _mm512_permutex2var_epi32(
-      below, _mm512_setr_epi32(16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1), above);
+  return _mm512_permutex2var_epi32(below, _mm512_setr_epi32(16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1),
+                                   above);
 }
 static inline vec reverse(vec a) {
   return _mm512_permutexvar_epi32(_mm512_setr_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), a);

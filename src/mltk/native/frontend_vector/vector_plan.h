@@ -1,5 +1,5 @@
-/* Tables and memory of the frontend's vector forms, in terms of the vectors of one processor family: a `vec` holds LANES
- * numbers of 32 bits or complex numbers of two 16 bits (real part in the lower half).
+/* Tables and memory of the frontend's vector forms, in terms of the vectors of one processor family: a `vec` holds
+ * LANES numbers of 32 bits or complex numbers of two 16 bits (real part in the lower half).
  */
 #ifndef MLTK_FE_VECTOR_PLAN_H
 #define MLTK_FE_VECTOR_PLAN_H
@@ -35,18 +35,18 @@ typedef struct {
 } channel_group;
 
 typedef struct {
-  int16_t parabolas[3][64]; /* PCAN's gain by bit length */
+  int16_t parabolas[3][64];                /* PCAN's gain by bit length */
   uint32_t segments[MLTK_FE_LOG_SEGMENTS]; /* of the logarithm: each one's start, and its end in the upper half */
-  int16_t *window;          /* [samples, whole vectors], 0 behind the window */
+  int16_t *window;                         /* [samples, whole vectors], 0 behind the window */
   turn_factors *twiddles;
   turn_factors *split;
   bin_weights *weights;
   /* For one window alone. */
   int runs_alone;
-  turn_rows late_twiddles;  /* of the last two stages: [3][half / 16], [3][half / 4] */
-  turn_rows split_rows;     /* [half / 2] from bin 0 on, which is not looked at */
-  channel_group *groups;    /* [channel, whole vectors / GROUP] */
-  double *group_weights;    /* for each group: [blocks][channel][GROUP bins] */
+  turn_rows late_twiddles; /* of the last two stages: [3][half / 16], [3][half / 4] */
+  turn_rows split_rows;    /* [half / 2] from bin 0 on, which is not looked at */
+  channel_group *groups;   /* [channel, whole vectors / GROUP] */
+  double *group_weights;   /* for each group: [blocks][channel][GROUP bins] */
 } plan_data;
 
 typedef struct {
@@ -72,8 +72,9 @@ static inline uint32_t n_bins(const mltk_fe_tables *tables) {
   return tables->filterbank.end_bin - tables->filterbank.start_bin;
 }
 
-/* The largest sum of weights for which a sum of weighted energies, of at most 2^31 each, stays below 2^50: a double holds
- * it, and the square root of it, rounded to a double, still lies on its side of the middle between two integers. */
+/* The largest sum of weights for which a sum of weighted energies, of at most 2^31 each, stays below 2^50: a double
+ * holds it, and the square root of it, rounded to a double, still lies on its side of the middle between two integers.
+ */
 #define MOST_WEIGHT ((uint32_t)1 << 19)
 
 static inline uint32_t heaviest(const mltk_fe_filterbank_tables *tables) {
@@ -103,9 +104,7 @@ static inline uint32_t n_split_rows(const mltk_fe_tables *tables) {
   return runs_alone(tables) ? tables->fft.half / 2 : 0;
 }
 
-static inline uint32_t n_groups(const mltk_fe_tables *tables) {
-  return padded_channels(tables) / GROUP;
-}
+static inline uint32_t n_groups(const mltk_fe_tables *tables) { return padded_channels(tables) / GROUP; }
 
 /* The bins of a channel are those of the intervals below and above its centre. */
 static inline uint32_t group_blocks(const mltk_fe_filterbank_tables *tables, uint32_t group) {

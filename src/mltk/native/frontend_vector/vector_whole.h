@@ -80,7 +80,7 @@ static int process_clips(const mltk_fe_tables *tables, const void *plan, void *s
       samples[lane] = clips->samples;
     }
     process_some(tables, plan, scratch, &activity, samples, fresh, n,
-                  clips->features + done * tables->filterbank.n_channels);
+                 clips->features + done * tables->filterbank.n_channels);
   }
   return activity.tripped != 0;
 }
@@ -100,7 +100,7 @@ static void process_windows(const mltk_fe_tables *tables, const void *plan, void
       windows[i] = samples + (done + (i < n ? i : 0)) * tables->window.step;
     }
     process_some(tables, plan, scratch, &state->activity, windows, 0, n,
-                  features + done * tables->filterbank.n_channels);
+                 features + done * tables->filterbank.n_channels);
   }
   for (i = 0; i < tables->filterbank.n_channels; ++i) {
     state->noise_estimate[i] = data->noise[i];
