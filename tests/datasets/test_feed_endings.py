@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from mltk.datasets.pool import ProcessPool
+from mltk.utils.errors import DatasetError
+
 SHARED_MEMORY = Path("/dev/shm")
 
 pytestmark = pytest.mark.skipif(
@@ -110,3 +113,12 @@ def test_nothing_stays(tmp_path, ending, code, told):
     while is_running(worker) and time.monotonic() < end:
         time.sleep(0.1)
     assert not is_running(worker)
+
+
+def test_a_system_that_starts_no_workers_is_told(monkeypatch):
+    def none(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("loky.ProcessPoolExecutor", none)
+    with pytest.raises(DatasetError, match=r"can not be started \(No space left on device\).*shm-size"):
+        ProcessPool(1, "wait").submit_task(abs, -1)

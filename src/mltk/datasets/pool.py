@@ -56,7 +56,7 @@ class ProcessPool:
         """Order a call of a function of this package.
 
         Raises:
-            DatasetError: a worker died since the last call.
+            DatasetError: a worker died since the last call, or the system lets none start.
 
         """
         from loky.process_executor import BrokenProcessPool
@@ -66,6 +66,12 @@ class ProcessPool:
                 future: Future[Any] = self._running().submit(function, *arguments)
         except BrokenProcessPool as error:
             raise self._death() from error
+        except OSError as error:
+            self.stop()
+            raise DatasetError(
+                f"Worker processes that prepare batches can not be started ({error.strerror or error}): they need "
+                f"a little shared memory (/dev/shm on Linux; docker run --shm-size=64m) and free process numbers"
+            ) from error
         return future
 
     def wait(self, future: "Future[Any]") -> Any:
