@@ -103,13 +103,20 @@ def block_cases():
 
 
 @pytest.fixture(scope="module")
-def vectors(tmp_path_factory):
+def packed_cases():
     if sys.byteorder != "little":
         pytest.skip("the harness reads little-endian vectors")
-    packed = [*golden_cases(), *block_cases()]
-    path = tmp_path_factory.mktemp("vectors") / "frontend.bin"
+    return [*golden_cases(), *block_cases()]
+
+
+def write_cases(path, packed):
     path.write_bytes(struct.pack("<I", len(packed)) + b"".join(packed))
     return path, len(packed)
+
+
+@pytest.fixture(scope="module")
+def vectors(packed_cases, tmp_path_factory):
+    return write_cases(tmp_path_factory.mktemp("vectors") / "frontend.bin", packed_cases)
 
 
 @pytest.mark.parametrize("lanes", [1, 4, 8])
@@ -137,11 +144,11 @@ def zig():
     return [sys.executable, "-m", "ziglang", "cc"] if importlib.util.find_spec("ziglang") else []
 
 
-def compile_all(command, flags, folder):
+def compile_all(command, flags, folder, vector_flags):
     """Compile the core, the vector forms and the harness, two at once; return what the compiler says against them."""
 
     def one(source):
-        own = [*VECTOR_FLAGS.get(source.name, []), f"-I{CORE}", f"-I{VECTOR}", "-DWITH_VECTORS"]
+        own = [*vector_flags.get(source.name, []), f"-I{CORE}", f"-I{VECTOR}", "-DWITH_VECTORS"]
         return subprocess.run(
             [*command, *flags, *own, "-c", source, "-o", folder / f"{source.stem}.o"],
             capture_output=True,
@@ -170,7 +177,7 @@ def test_the_vector_forms_compile_without_a_warning(tmp_path, compiler):
 def test_vector_forms_under_sanitizers(vectors, tmp_path, compiler):
     """All forms that this processor runs: clips, and windows one by one and many at once."""
     path, count = vectors
-    wrong = compile_all([compiler], [*STRICT, "-O1", *SANITIZE], tmp_path)
+    wrong = compile_all([compiler], [*STRICT, "-O1", *SANITIZE], tmp_path, VECTOR_FLAGS)
     assert not wrong, wrong
     target = tmp_path / "harness"
     linked = subprocess.run(
@@ -189,6 +196,24 @@ def test_vector_forms_under_sanitizers(vectors, tmp_path, compiler):
     assert names.split() == [form for form in forms() if form != "scalar"]
     assert rest.startswith(f"cases {count} ")
     assert rest.endswith("differing 0\n")
+
+
+def test_neon_on_an_emulated_processor(packed_cases, tmp_path):
+    """The form for 64-bit ARM: cross-compiled by zig's clang, run by QEMU, which takes its time: every 8th case."""
+    path, count = write_cases(tmp_path / "frontend.bin", packed_cases[::8])
+    emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
+    if not zig() or emulator is None:
+        pytest.skip("the pip package ziglang or qemu-aarch64 (Debian: qemu-user) is not installed")
+    command = [*zig(), "-target", "aarch64-linux-musl"]
+    wrong = compile_all(command, [*STRICT, "-O2"], tmp_path, {})
+    assert not wrong, wrong
+    target = tmp_path / "harness"
+    objects = sorted(tmp_path.glob("*.o"))
+    subprocess.run([*command, "-static", *objects, "-lm", "-o", target], check=True)
+    run = subprocess.run([emulator, target, path], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.startswith(f"neon lanes 1 cases {count} ")
+    assert run.stdout.endswith("differing 0\n")
 
 
 @pytest.mark.skipif(not compilers(), reason="no C compiler on the path")

@@ -58,7 +58,7 @@ size_t mltk_fe_vector_forms(const mltk_fe_vector_form *forms[3]);
 /* Each form, or NULL where it was not compiled; for mltk_fe_vector_forms and for tests. */
 const mltk_fe_vector_form *mltk_fe_vector_avx512(void);
 const mltk_fe_vector_form *mltk_fe_vector_avx2(void);
-const mltk_fe_vector_form *mltk_fe_vector_plain(void);
+const mltk_fe_vector_form *mltk_fe_vector_neon(void);
 
 #ifdef __cplusplus
 }

@@ -20,8 +20,8 @@ size_t mltk_fe_vector_forms(const mltk_fe_vector_form *forms[3]) {
   if (has_avx2() && mltk_fe_vector_avx2() != NULL) {
     forms[n++] = mltk_fe_vector_avx2();
   }
-  if (mltk_fe_vector_plain() != NULL) {
-    forms[n++] = mltk_fe_vector_plain();
+  if (mltk_fe_vector_neon() != NULL) { /* every 64-bit ARM processor has it */
+    forms[n++] = mltk_fe_vector_neon();
   }
   return n;
 }
