@@ -164,3 +164,19 @@ def test_a_wrong_limit_is_refused(monkeypatch, text):
 def test_zero_switches_the_cache_off(monkeypatch):
     monkeypatch.setenv("MLTK_CLIP_CACHE_MB", "0")
     assert ClipStore.of_user() is None
+
+
+def test_the_folder_is_looked_over_seldom_while_there_is_room(tmp_path, monkeypatch):
+    looks = []
+    files = cache_module._files
+    monkeypatch.setattr(cache_module, "_files", lambda folder: looks.append(folder) or files(folder))
+    monkeypatch.setattr(cache_module, "_LOOK_EVERY_BYTES", 1)
+    monkeypatch.setattr(cache_module, "_LEAVE_FREE_BYTES", 0)
+    store = ClipStore(tmp_path / "cache", 1_000_000)
+    path = tmp_path / "clip.wav"
+    for number in range(30):
+        soundfile.write(path, np.full(RATE, number, np.int16), RATE, subtype="PCM_16")
+        store.get(str(path), RATE, decode_clip)
+        assert sum(file.stat().st_size for file in cached_files(tmp_path / "cache")) <= 1_000_000
+    assert len(cached_files(tmp_path / "cache")) >= 25
+    assert 3 <= len(looks) < 25  # after each eighth of the room that is left

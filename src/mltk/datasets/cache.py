@@ -16,7 +16,7 @@ import struct
 import tempfile
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,10 @@ _HEADER = struct.Struct("<8s32sIIQ8x")  # magic, key, dtype, CRC-32 of the sampl
 _DTYPES = (np.dtype("<i2"), np.dtype("<f4"))
 # Up to this, a file is read as a whole; of longer ones, noises, only the segments in use are fetched.
 _MAP_FROM_BYTES = 1 << 18
-# A look over the whole folder (its size, the disk's free room) every so many bytes written.
+# A look over the whole folder (its size, the disk's free room) every so many bytes written; as long as there is much
+# room, when an eighth of that was written: others write at the same time. A look at 100,000 files takes half a second.
 _LOOK_EVERY_BYTES = 256 << 20
+_SHARE_OF_ROOM = 8
 _LEAVE_FREE_BYTES = 1 << 30
 # What was used this lately belongs to a run that goes on: it is not thrown out for another one's clips.
 _IN_USE_S = 3600.0
@@ -154,23 +156,32 @@ class ClipStore:
         self._until_look -= n_bytes
         if self._until_look > 0:
             return
-        self._until_look = min(_LOOK_EVERY_BYTES, self._limit_bytes // 8)
-        files = sorted(_files(self._folder))
-        total = sum(size for _, size, _ in files)
-        surplus = total + self._until_look - self._limit_bytes
-        surplus = max(surplus, self._until_look + _LEAVE_FREE_BYTES - shutil.disk_usage(self._folder).free)
-        for used, size, path in files:
-            if surplus <= 0 or time.time() - used < _IN_USE_S:
-                break
-            with contextlib.suppress(OSError):  # another process was faster, or (Windows) uses it
-                path.unlink()
-                surplus -= size
+        total = sum(status.st_size for _, status in _files(self._folder))
+        room = self._limit_bytes - total
+        room = min(room, shutil.disk_usage(self._folder).free - _LEAVE_FREE_BYTES)
+        smallest = min(_LOOK_EVERY_BYTES, self._limit_bytes // _SHARE_OF_ROOM)
+        self._until_look = max(smallest, room // _SHARE_OF_ROOM)
+        surplus = self._until_look - room
+        if surplus > 0:
+            surplus -= self._throw_out(surplus)
         self._full = surplus > 0
 
+    def _throw_out(self, n_bytes: int) -> int:
+        """Remove so many bytes of files, the least lately used first, but none in use; return how many went."""
+        before = time.time() - _IN_USE_S
+        old = [(s.st_mtime, s.st_size, path) for path, s in _files(self._folder) if s.st_mtime <= before]
+        removed = 0
+        for _, size, path in sorted(old):
+            if removed >= n_bytes:
+                break
+            with contextlib.suppress(OSError):  # another process was faster, or (Windows) uses it
+                Path(path).unlink()
+                removed += size
+        return removed
 
-def _files(folder: Path) -> list[tuple[float, int, Path]]:
-    """Return (last use, bytes, path) of all files; remove those that a killed writer left."""
-    found = []
+
+def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Give all files; remove those that a killed writer left."""
     for below in _scan(folder):
         for entry in _scan(Path(below.path)) if below.is_dir() else ():
             try:
@@ -180,8 +191,7 @@ def _files(folder: Path) -> list[tuple[float, int, Path]]:
                     continue
             except OSError:
                 continue
-            found.append((status.st_mtime, status.st_size, Path(entry.path)))
-    return found
+            yield entry.path, status
 
 
 def _scan(folder: Path) -> list[os.DirEntry[str]]:
