@@ -6,6 +6,7 @@ import sys
 import zipfile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import pytest
 pytest.importorskip("tensorflow", reason="the extra 'train' is not installed")
 
 from mltk.cli.main import main
+from mltk.evaluation import stored
 from mltk.evaluation.quantization import FOLDER, quantization_report
 from mltk.tflite.model import TfliteModel
 from mltk.training.quantize import quantize_model
@@ -75,7 +77,14 @@ def test_the_report_on_the_clips_that_the_training_kept_apart(archive: Path) -> 
 
 
 def test_the_command(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("quantize", str(archive), "--report", "--count", "5") == 0
+    counted = mock.Mock(side_effect=stored.validation_samples)
+    with (
+        mock.patch("mltk.training.quantize.validation_samples", counted),
+        mock.patch("mltk.evaluation.quantization.validation_samples", counted),
+        mock.patch("mltk.evaluation.quantization.stored_samples", counted),
+    ):
+        assert run("quantize", str(archive), "--report", "--count", "5") == 0
+    assert counted.call_count == 1, "the clips are read once, for the ranges and for the report"
     assert "Same class as float32" in capsys.readouterr().out
     assert run("quantize", str(archive), "--report-only", "--json") == 0
     assert json.loads(capsys.readouterr().out)["name"] == "tones"

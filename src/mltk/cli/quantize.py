@@ -45,26 +45,33 @@ def quantize(
         raise TrainingError("--report compares with the float32 model: leave out --no-float32")
     if json and not report:
         raise TrainingError("--json prints the report: add --report or --report-only")
-    if not report_only:
-        from mltk.training.quantize import quantize_model
+    if report_only:
+        from mltk.evaluation.quantization import quantization_report
 
-        converted = quantize_model(
+        result = quantization_report(model, dataset=dataset, count=count, test=test)
+        print(result.to_json() if json else result)
+        return
+    from mltk.training.quantize import quantize_and_report, quantize_model
+
+    if report:
+        result = quantize_and_report(
             model,
             weights=weights,
             output=output,
             dataset=dataset,
+            count=count,
             test=test,
             verbose=verbose,
-            float32=True if report else float32,
         )
-        if not report:
-            print(converted.summary())
-    if report:
-        _report(model if output is None else output, dataset, count, test, json)
-
-
-def _report(model: str, dataset: str | None, count: int, test: bool, json: bool) -> None:
-    from mltk.evaluation.quantization import quantization_report
-
-    result = quantization_report(model, dataset=dataset, count=count, test=test)
-    print(result.to_json() if json else result)
+        print(result.to_json() if json else result)
+        return
+    converted = quantize_model(
+        model,
+        weights=weights,
+        output=output,
+        dataset=dataset,
+        test=test,
+        verbose=verbose,
+        float32=float32,
+    )
+    print(converted.summary())

@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mltk.evaluation.quantization import float32_beside
+from mltk.evaluation.quantization import (
+    DEFAULT_COUNT,
+    QuantizationReport,
+    float32_beside,
+    quantization_report,
+)
 from mltk.evaluation.samples import Samples
 from mltk.evaluation.stored import keras_model_of, validation_samples
 from mltk.models.archive import ModelArchive
@@ -109,6 +114,48 @@ def quantize_model(
         ModelArchive(loaded.archive_path).update(stale | converted.members(loaded))
         get_mltk_logger().info("Updated %s", loaded.archive_path)
     return TfliteModel(converted.tflite, output)
+
+
+def quantize_and_report(
+    model: str | os.PathLike[str],
+    *,
+    weights: str | None = None,
+    output: str | os.PathLike[str] | None = None,
+    dataset: str | None = None,
+    count: int = DEFAULT_COUNT,
+    test: bool = False,
+    verbose: bool = False,
+) -> QuantizationReport:
+    """Convert a trained model again, then compare its int8 and its float32 .tflite on the same clips.
+
+    The clips' features are computed once, for the ranges and for the report.
+
+    Args:
+        model: name, specification or archive (its specification is executed).
+        weights: load these weights first (.weights.h5, .keras, .h5).
+        output: write the .tflite here, and leave the archive as it is.
+        dataset: take the clips from this folder; without it, those that the training kept apart.
+        count: compare on that many clips at most.
+        test: the dry run's model.
+        verbose: for later.
+
+    Raises:
+        As `quantize_model` and `quantization_report`.
+
+    """
+    load_tensorflow()
+    loaded = load_mltk_model(model, test=test, execute_spec=True)
+    samples = validation_samples(loaded, dataset)
+    quantize_model(
+        loaded,
+        weights=weights,
+        representative=[samples.spread(MAX_REPRESENTATIVE)],
+        output=output,
+        verbose=verbose,
+        float32=True,
+    )
+    converted = model if output is None else output
+    return quantization_report(converted, samples=samples.spread(count), count=count, test=test)
 
 
 def convert_samples(model: MltkModel, keras_model: Any, samples: Samples | None) -> Converted:
