@@ -103,13 +103,13 @@ def missing_class_error(name: str, directory: str | os.PathLike[str], words: Ite
 def _audio_files(folder: Path, empty_files: list[Path]) -> list[Path]:
     """List the audio files below a folder; zero-byte ones go to `empty_files`."""
     found: list[Path] = []
-    for file in _walk(folder):
-        if file.suffix.lower() in AUDIO_EXTENSIONS:
-            (found if file.stat().st_size else empty_files).append(file)
+    for entry in _walk(folder):
+        if entry.name.lower().endswith(AUDIO_EXTENSIONS):
+            (found if entry.stat().st_size else empty_files).append(Path(entry.path))
     return found
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path) -> Iterator[os.DirEntry[str]]:
     """Give all visible files below a folder; one that links lead to twice or in a circle is entered once."""
     entered: set[tuple[int, int]] = set()
     waiting = [folder]
@@ -125,7 +125,7 @@ def _walk(folder: Path) -> Iterator[Path]:
             if _is_folder(entry):
                 folders.append(Path(entry.path))
             elif _is_file(entry):
-                yield Path(entry.path)
+                yield entry
         waiting.extend(reversed(folders))
 
 

@@ -229,13 +229,18 @@ class _Source:
 
     def _candidates(self, paths: Iterable[Path]) -> list[_Candidate]:
         candidates = []
-        for path in paths:
-            name = path.relative_to(self.root).as_posix()
+        above = str(self.root) + os.sep
+        for path in map(str, paths):
+            # Of 100,000 clips, cutting the text takes a tenth of the time that taking paths apart does.
+            name = path.removeprefix(above)
+            if len(name) == len(path):  # a root such as "."
+                name = str(Path(path).relative_to(self.root))
+            name = name.replace(os.sep, "/")
             if self.speaker_function:
-                speaker = str(self.speaker_function(str(path)))
+                speaker = str(self.speaker_function(path))
             else:
                 speaker = self._manifest.get(name) or speaker_of(name)
-            candidates.append(_Candidate(str(path), name, speaker))
+            candidates.append(_Candidate(path, name, speaker))
         return candidates
 
     def clips_of_speakers(self) -> dict[str, dict[str, int]]:

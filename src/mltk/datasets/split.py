@@ -27,9 +27,9 @@ def speaker_of(path: str | os.PathLike[str]) -> str:
     A name of another form tells nothing: such a clip counts as a speaker of its own, and the path is
     returned.
     """
-    clip = PurePath(path)
-    match = _SPEECH_COMMANDS_NAME.fullmatch(clip.stem)
-    return match.group(1).lower() if match else clip.as_posix()
+    name = os.path.basename(path)  # noqa: PTH119 - a tenth of a Path's time, of 100,000 clips
+    match = _SPEECH_COMMANDS_NAME.fullmatch(name.rpartition(".")[0] or name)
+    return match.group(1).lower() if match else PurePath(path).as_posix()
 
 
 def split_file_list(paths: Sequence[_Item], split: tuple[float, float] | None = None) -> list[_Item]:
