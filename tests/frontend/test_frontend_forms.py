@@ -92,9 +92,50 @@ def test_each_fft_length(form, fft_length):
     )
     assert frontend_settings.fft_length == fft_length
     clips = make_clips(3, frontend_settings.sample_length, fft_length)
-    np.testing.assert_array_equal(
-        run_clips(form, frontend_settings, clips)[0], run_clips(SCALAR, frontend_settings, clips)[0]
+    expected = run_clips(SCALAR, frontend_settings, clips)[0]
+    np.testing.assert_array_equal(run_clips(form, frontend_settings, clips)[0], expected)
+    # One window after the other, in a stream.
+    frontend = Frontend(native_settings(frontend_settings), form)
+    for clip, features in zip(clips, expected, strict=True):
+        frontend.reset()
+        chunks = np.array_split(clip, range(window // 3, len(clip), max(window // 3, 1)))
+        np.testing.assert_array_equal(np.concatenate([frontend.process(chunk) for chunk in chunks]), features)
+
+
+@pytest.mark.parametrize("form", VECTORS)
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"filterbank_n_channels": 40, "noise_reduction_enable": True, "pcan_enable": True},
+        {"filterbank_n_channels": 108, "noise_reduction_enable": True},
+        {"filterbank_n_channels": 1},  # as wide as the band
+        {"filterbank_n_channels": 1, "window_size_ms": 60},  # too wide for one window alone
+        {"filterbank_n_channels": 33, "log_scale_enable": False},
+        {
+            "filterbank_n_channels": 256,
+            "filterbank_lower_band_limit": 0.0,
+            "filterbank_upper_band_limit": 8000.0,
+        },
+        {"window_size_ms": 27, "window_step_ms": 27, "dc_notch_filter_enable": True},
+    ],
+    ids=lambda values: "-".join(map(str, values.values())),
+)
+def test_one_window_at_a_time(form, values):
+    """Streams of soft, loud and extreme audio, in chunks that complete one window each, broken off and begun anew."""
+    frontend_settings = AudioFeatureGeneratorSettings(
+        **{"window_size_ms": 30, "sample_length_ms": 400, "activity_detection_enable": True, **values}
     )
+    step = frontend_settings.window_step
+    frontend, scalar = (Frontend(native_settings(frontend_settings), name) for name in (form, SCALAR))
+    for kind in range(cases.N_CLIPS):
+        clip = cases.make_clip(kind, frontend_settings.sample_length, 91 + kind)
+        for one in (frontend, scalar):
+            one.process(clip[: len(clip) // 2 + kind])  # left behind
+            one.reset()
+        for start in range(0, len(clip), step):
+            chunk = clip[start : start + step]
+            np.testing.assert_array_equal(frontend.process(chunk), scalar.process(chunk), f"{kind} {start}")
+        assert frontend.activity_was_detected() == scalar.activity_was_detected()
 
 
 @pytest.mark.parametrize("form", VECTORS)

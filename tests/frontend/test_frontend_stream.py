@@ -195,7 +195,14 @@ def test_the_binding_itself_refuses_what_would_read_outside():
     good = np.zeros((1, 16000), np.int16)
     with pytest.raises(ValueError, match="shape"):
         native.process_clips(good, np.zeros((1, 97, 40), np.uint16))
-    for chunk in (good, good[0].astype(np.float32), good[0, ::2], good[0].byteswap().view(">i2"), None, b"0" * 320):
+    for chunk in (
+        good,
+        good[0].astype(np.float32),
+        good[0, ::2],
+        good[0].byteswap().view(">i2"),
+        None,
+        b"0" * 320,
+    ):
         assert native.process(chunk) is None
     with pytest.raises(TypeError):
         native.process_clips(good.astype(np.float32), np.zeros((1, 98, 40), np.uint16))

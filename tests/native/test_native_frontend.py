@@ -198,8 +198,27 @@ def test_vector_forms_under_sanitizers(vectors, tmp_path, compiler):
     assert rest.endswith("differing 0\n")
 
 
+@needs_x86
+@pytest.mark.skipif(not compilers(), reason="no C compiler on the path")
+@pytest.mark.parametrize("form", [form for form in forms() if form != "scalar"])
+def test_square_roots_of_doubles(tmp_path, form):
+    """Of sums up to the 2^50 to which one window alone may take them."""
+    flags = [*STRICT, "-O2", *VECTOR_FLAGS[f"vector_{form}.c"], f"-I{CORE}", f"-I{VECTOR}"]
+    flags += [f'-DOPERATIONS="vector_{form}.h"']
+    target = tmp_path / "roots"
+    sources = [HERE / "roots_harness.c", CORE / "square_root.c"]
+    subprocess.run([compilers()[0], *flags, *sources, "-lm", "-o", target], check=True)
+    run = subprocess.run([target], capture_output=True, text=True, check=False)
+    assert run.stdout.startswith("values 3"), run.stdout
+    assert run.stdout.endswith("differing 0\n"), run.stdout
+
+
+@pytest.mark.slow
 def test_neon_on_an_emulated_processor(packed_cases, tmp_path):
-    """The form for 64-bit ARM: cross-compiled by zig's clang, run by QEMU, which takes its time: every 8th case."""
+    """The form for 64-bit ARM: cross-compiled by zig's clang, run by QEMU, which takes its time: every 8th case.
+
+    The first time, zig compiles a C library for it: a minute or two.
+    """
     path, count = write_cases(tmp_path / "frontend.bin", packed_cases[::8])
     emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
     if not zig() or emulator is None:
