@@ -1,4 +1,4 @@
-"""From the data set's batches to the stream that Keras trains on."""
+"""From the data set's batches to what Keras trains on and validates with."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mltk.evaluation.samples import split_batch
+from mltk.evaluation.samples import Samples, split_batch
 from mltk.utils.errors import TrainingError
 
 FloatBatch = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -57,7 +57,8 @@ class TrainingStream:
             yield first
             yield from stream
 
-        return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2)
+        stream_dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+        return without_tuning(stream_dataset.prefetch(2))
 
     def _stream(self) -> Iterator[FloatBatch]:
         try:
@@ -84,6 +85,40 @@ class TrainingStream:
         # uninterrupted one.
         batches: Iterable[Any] = epoch(self._epoch) if callable(epoch) else self._batches
         return batches
+
+
+def validation_dataset(samples: Samples, batch_size: int) -> Any:
+    """Return a tf.data.Dataset of (x, y) batches, float32, in the samples' order.
+
+    Handed arrays, Keras slices them by a pipeline of its own, which took a quarter of the time of an epoch of
+    tflite_micro_speech.
+
+    Args:
+        samples: kept in memory in their own dtype.
+        batch_size: samples of a batch; the last one has what is left.
+
+    """
+    import tensorflow as tf
+
+    x, y = tf.constant(samples.x), tf.constant(samples.y)
+
+    def batch(start: Any) -> tuple[Any, Any]:
+        part = slice(start, start + batch_size)
+        return tf.cast(x[part], tf.float32), tf.cast(y[part], tf.float32)
+
+    return without_tuning(tf.data.Dataset.range(0, len(samples), batch_size).map(batch))
+
+
+def without_tuning(dataset: Any) -> Any:
+    """Switch off TensorFlow's tuning of a pipeline that has nothing to tune.
+
+    Its thread sleeps ever longer between two looks, and the end of a training waits for it: up to ten seconds.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def _count(batches: Any) -> int:

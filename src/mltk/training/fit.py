@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from mltk.evaluation.samples import Samples
 from mltk.evaluation.stored import load_weights, without_keras_warnings
 from mltk.models.shared.schedules import SteppedLearnRateScheduler
 from mltk.training.checkpoints import BestWeights, StateSaver, TrainingState
-from mltk.training.data import TrainingStream
+from mltk.training.data import TrainingStream, validation_dataset
 from mltk.training.history import TensorBoardScalars
 from mltk.training.progress import TrainingProgress
 from mltk.utils.errors import MltkError, ModelError, TrainingError
@@ -23,6 +22,8 @@ from mltk.utils.logging import get_mltk_logger
 OPEN_END_EPOCHS = 99999
 BEST_WEIGHTS = "best.weights.h5"
 STATE_FILE = "state.npz"
+# Without gradients to keep, batches may be large.
+VALIDATION_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,7 @@ def fit(model: Any, keras_model: Any, training: Any, validation: Samples | None,
             "epochs": epochs,
             "initial_epoch": first_epoch,
             "steps_per_epoch": stream.steps,
-            "validation_data": None if validation is None else _arrays(validation),
-            "validation_batch_size": 256,
+            "validation_data": _validation_data(model, validation),
             "callbacks": [*others, saver],
             "class_weight": plan.class_weights,
         }
@@ -144,8 +144,10 @@ def _monitor(model: Any, validation: Samples | None) -> str:
     return monitor
 
 
-def _arrays(samples: Samples) -> tuple[Any, Any]:
-    return samples.x.astype(np.float32), samples.y.astype(np.float32)
+def _validation_data(model: Any, samples: Samples | None) -> Any:
+    if samples is None:
+        return None
+    return validation_dataset(samples, int(model.train_kwargs.get("validation_batch_size", VALIDATION_BATCH)))
 
 
 def _extra_arguments(model: Any) -> dict[str, Any]:

@@ -1,0 +1,252 @@
+"""A whole training of a published specification beside the reference toolkit's: the same command on the same files.
+
+    python benchmarks/training.py --specification ../shared/seeds/tflite_micro_speech.py
+        [--peer PYTHON | --reference-log FILE] [--seeds 42 1 2] [--epochs N] [--output DIR]
+
+Real recordings (`real_words.py`, ../shared/speech or MLTK_SPEECH_DIR) as WAV, which the reference needs; a fifth of the
+speakers is kept apart. Each toolkit runs `mltk train SPECIFICATION --clean` on the others until early stopping, with caches
+of its own that are empty at first. Every line is written down with its second, so a log tells when each epoch ended:
+
+- whole: from the command to its end, archive written and both models scored;
+- archive: until the archive with the .tflite was written;
+- same accuracy: until the best validation accuracy so far was no lower than the best of the reference's whole run (each
+  toolkit draws its own validation clips). Ours then has not converted yet: the rest of its run, after its last epoch,
+  is added;
+- kept apart: the int8 models' accuracy on the clips of the speakers that neither heard, features by our frontend.
+
+PYTHON has silabs-mltk==0.20.0, numpy==1.26.4, click<8.2, typer<0.13 and audiomentations==0.33.0. Its run is written to
+DIR/reference.json with its archive beside it; --reference-log takes such a file instead of running it again.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import sys
+import tempfile
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from real_words import lay_out
+from timed_run import TimedRun, run_timed
+from trainings import accuracy
+
+from mltk.audio.read import read_audio_file
+from mltk.audio.write import write_audio_file
+from mltk.evaluation.folder import samples_of_folder
+from mltk.evaluation.samples import Samples
+from mltk.models.loading import load_mltk_model
+from mltk.tflite.model import TfliteModel
+
+# A line of an epoch that is done, in either toolkit's words.
+EPOCH = re.compile(r"\bloss:? [\d.]+.*\bval_accuracy:? ([\d.]+)")
+ARCHIVED = r"(Wrote|Updating) .*\.mltk\.zip"
+# The speakers kept apart, and with them all else of the layout.
+LAYOUT_SEED = 1
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one training took and gave.
+
+    Attributes:
+        who: toolkit and seed.
+        whole: seconds of the command.
+        archive: seconds until the archive was written.
+        first_epoch: seconds until the first epoch was done.
+        epochs: number of epochs.
+        epoch: median seconds of the epochs but the first.
+        best: the best validation accuracy.
+        reached: seconds until the best so far was no lower than the reference's best, and what follows the
+            last epoch; None: never.
+        kept_apart: accuracy on the speakers kept apart, a class each, and the mean of these.
+        load: how much of the machine the command had.
+
+    """
+
+    who: str
+    whole: float
+    archive: float
+    first_epoch: float
+    epochs: int
+    epoch: float
+    best: float
+    reached: float | None
+    kept_apart: dict[str, float]
+    load: str
+
+
+def make_folders(out: Path) -> tuple[Path, Path]:
+    """Write the recordings as WAV: those to train with, and those of the speakers kept apart."""
+    for side in lay_out(out / "links", LAYOUT_SEED):
+        for path in sorted(side.glob("*/*.flac")):
+            samples, rate_hz = read_audio_file(path, return_sample_rate=True)
+            target = out / side.name / path.parent.name / f"{path.stem}.wav"
+            write_audio_file(str(target), samples, rate_hz)
+    return out / "train", out / "test"
+
+
+def train_reference(peer: str, specification: Path, train: Path, folder: Path, extra: list[str]) -> TimedRun:
+    """Run the reference's command; its archive is in `folder` afterwards."""
+    clips = folder / "clips"  # it writes lists of the files beside them
+    shutil.copytree(train, clips)
+    shutil.copy(specification, folder)
+    # Its process crashes on processors with AMX otherwise; and both packages are called mltk.
+    own = {"ONEDNN_MAX_CPU_ISA": "AVX2", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"}
+    caches = {"HOME": str(folder), "MLTK_CACHE_DIR": str(folder / "cache")}
+    environment = {**os.environ, **own, **caches}
+    environment.pop("PYTHONPATH", None)
+    script = Path(__file__).resolve().with_name("training_peer.py")
+    command = [peer, str(script), str(clips), "train", f"./{specification.name}", "--clean", *extra]
+    return run_timed(command, folder, environment)
+
+
+def train_ours(specification: Path, train: Path, folder: Path, seed: int, extra: list[str]) -> TimedRun:
+    """Run our command; the archive is in `folder` afterwards."""
+    folder.mkdir()
+    shutil.copy(specification, folder)
+    environment = os.environ | {"MLTK_CACHE_DIR": str(folder / "cache"), "PYTHONUNBUFFERED": "1"}
+    start = [sys.executable, "-c", "from mltk.cli.main import main; main()", "train"]
+    options = ["--clean", "--dataset", str(train), "--seed", str(seed), *extra]
+    return run_timed([*start, f"./{specification.name}", *options], folder, environment)
+
+
+def epochs_of(run: TimedRun) -> list[tuple[float, float]]:
+    """Return (seconds since the start, validation accuracy) of each epoch."""
+    found = [(seconds, EPOCH.search(text)) for seconds, text in run.lines]
+    epochs = [(seconds, float(match[1])) for seconds, match in found if match]
+    if not epochs:
+        raise SystemExit(f"No epoch in the output of {run.command[0]}")
+    return epochs
+
+
+def figures(who: str, run: TimedRun, wanted: float, kept_apart: dict[str, float]) -> Figures:
+    """Return the figures of a run; `wanted` is the validation accuracy to reach."""
+    epochs = epochs_of(run)
+    times = [seconds for seconds, _ in epochs]
+    lengths = [later - earlier for earlier, later in itertools.pairwise(times)]
+    archive = max(seconds for seconds, text in run.lines if re.search(ARCHIVED, text))
+    reached = next((seconds for seconds, value in epochs if value >= wanted), None)
+    return Figures(
+        who=who,
+        whole=run.seconds,
+        archive=archive,
+        first_epoch=times[0],
+        epochs=len(epochs),
+        epoch=statistics.median(lengths or times),
+        best=max(value for _, value in epochs),
+        reached=None if reached is None else reached + run.seconds - times[-1],
+        kept_apart=kept_apart,
+        load=run.load_text(),
+    )
+
+
+def score(archive: Path, classes: list[str], samples: Samples) -> dict[str, float]:
+    """Return the accuracy of an archive's int8 model on the samples of each class, and the mean of these."""
+    with zipfile.ZipFile(archive) as file:
+        name = next(
+            name
+            for name in file.namelist()
+            if name.endswith(".tflite") and not name.endswith(".float32.tflite")
+        )
+        model = TfliteModel(file.read(name))
+    posteriors, class_ids = model.predict_batch(samples.x), samples.class_ids
+    scores = {
+        label: accuracy(class_ids[class_ids == index], posteriors[class_ids == index])
+        for index, label in enumerate(classes)
+        if (class_ids == index).any()
+    }
+    return {"mean": statistics.mean(scores.values()), **scores}
+
+
+def table(rows: list[Figures]) -> str:
+    """Return the figures as a table; ratios are the first row's seconds over this row's."""
+    first = rows[0]
+    lines = [
+        "| training | whole, s | archive, s | first epoch, s | epochs | s an epoch | best val | same accuracy, s | kept apart "
+        "| load |",
+        "|" + " --- |" * 10,
+    ]
+    for row in rows:
+        reached = "never" if row.reached is None else f"{row.reached:.1f} ({first.whole / row.reached:.1f} x)"
+        classes = ", ".join(f"{name} {value:.3f}" for name, value in row.kept_apart.items())
+        lines.append(
+            f"| {row.who} | {row.whole:.1f} ({first.whole / row.whole:.1f} x) | {row.archive:.1f} "
+            f"({first.archive / row.archive:.1f} x) | {row.first_epoch:.1f} | {row.epochs} | {row.epoch:.2f} "
+            f"({first.epoch / row.epoch:.1f} x) | {row.best:.3f} | {reached} | {classes} | {row.load} |"
+        )
+    return "\n".join(lines)
+
+
+def reference_run(options: argparse.Namespace, train: Path, work: Path) -> tuple[TimedRun, Path] | None:
+    """Return the reference's run and its archive: an earlier one, a new one, or none."""
+    if options.reference_log:
+        return TimedRun.load(options.reference_log), options.reference_log.with_suffix(".mltk.zip")
+    if not options.peer:
+        return None
+    folder = work / "reference"
+    folder.mkdir()
+    run = train_reference(options.peer, options.specification, train, folder, limit(options))
+    archive = folder / f"{options.specification.stem}.mltk.zip"
+    if options.output:
+        run.save(options.output / "reference.json")
+        archive = Path(shutil.copy(archive, options.output / "reference.mltk.zip"))
+    return run, archive
+
+
+def limit(options: argparse.Namespace) -> list[str]:
+    """Return the option for a quick look."""
+    return ["--epochs", str(options.epochs)] if options.epochs else []
+
+
+def main() -> None:
+    """Train with both and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--specification", type=lambda name: Path(name).resolve(), required=True)
+    parser.add_argument("--peer", help="Python of the environment with silabs-mltk")
+    parser.add_argument("--reference-log", type=Path, help="an earlier reference.json, its archive beside it")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[42])
+    parser.add_argument("--epochs", type=int, help="stop each training after so many (a quick look)")
+    parser.add_argument("--output", type=Path, help="folder for logs and results.json")
+    options = parser.parse_args()
+    if options.output:
+        options.output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        train, test = make_folders(work / "data")
+        model: Any = load_mltk_model(options.specification, execute_spec=True)
+        samples = samples_of_folder(model, test)
+        classes = list(model.classes)
+        runs = {}
+        reference = reference_run(options, train, work)
+        if reference:
+            runs["reference"] = reference
+        for seed in options.seeds:
+            folder = work / f"seed{seed}"
+            run = train_ours(options.specification, train, folder, seed, limit(options))
+            runs[f"ours, seed {seed}"] = run, folder / f"{options.specification.stem}.mltk.zip"
+            if options.output:
+                run.save(options.output / f"ours-{seed}.json")
+        wanted = max(value for _, value in epochs_of(next(iter(runs.values()))[0]))
+        rows = [
+            figures(who, run, wanted, score(archive, classes, samples))
+            for who, (run, archive) in runs.items()
+        ]
+    print(table(rows))
+    if options.output:
+        result = {
+            "machine": {"processor": platform.processor() or platform.machine(), "cpus": os.cpu_count()},
+            "commands": {who: [run.started, *run.command] for who, (run, _) in runs.items()},
+            "figures": [asdict(row) for row in rows],
+        }
+        (options.output / "results.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
