@@ -1,9 +1,10 @@
 """Samples a second of the training feed beside the reference toolkit's, on the same files with the same settings.
 
-    python benchmarks/feed.py [--peer PYTHON] [--epochs N] [--rounds N]
+    python benchmarks/feed.py [--reference PYTHON] [--epochs N] [--rounds N] [--output FOLDER]
 
 The settings are those of the published micro_speech specification, with its commented augmentations (speed, pitch, VTLP,
-loudness, noise) and without them. Each epoch is measured from its first batch's order to its last batch; the first epoch of
+loudness, noise) and without them, and all processors (cores=1.0; the specification's 0.35 would leave the second one to
+the training). Each epoch is measured from its first batch's order to its last batch; the first epoch of
 each process is left out: it starts the workers. PYTHON has silabs-mltk==0.20.0, numpy==1.26.4, click<8.2, typer<0.13 and
 audiomentations==0.33.0. The processes of both take turns. CPU seconds are those of a whole process and its workers, start-up
 included.
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from real_words import speech_dir
+from report import Figure, Report, against_peer
 
 from mltk.audio.read import read_audio_file
 from mltk.audio.write import write_audio_file
@@ -46,6 +48,7 @@ VARIED = {
     "loudness_range": [0.6, 3.0], "speed_range": [0.6, 1.9], "pitch_range": [0.7, 1.4], "vtlp_range": [0.7, 1.4],
 }  # fmt: skip
 KINDS = {"without": PLAIN, "all augmentations": PLAIN | VARIED}
+GOALS = {"without": 8.0, "all augmentations": 5.0}
 
 
 def make_folder(folder: Path) -> None:
@@ -92,44 +95,77 @@ def measure(command: list[str], environment: dict[str, str]) -> tuple[list[float
 def main() -> None:
     """Measure both, in turns."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--peer", help="Python of the environment with silabs-mltk")
+    parser.add_argument("--reference", "--peer", metavar="PYTHON", help="of the environment with silabs-mltk")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--output", metavar="FOLDER", type=Path, help="write feed.json there")
     parser.add_argument("--ours", nargs=2, metavar=("FOLDER", "KIND"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.ours:
         run_ours(options.ours[0], options.epochs, dict(KINDS[options.ours[1]]))
         return
-    here = Path(__file__).resolve()
     with tempfile.TemporaryDirectory() as folder:
         make_folder(Path(folder))
-        print(
-            "| settings | who | samples/s, median (range) | CPU ms a sample | ratio |\n| --- | --- | --- | --- | --- |"
+        figures, notes = compare(folder, options)
+    if options.output:
+        Report("feed", "The training feed, two workers, samples a second", figures, notes).write(
+            options.output
         )
-        for kind, settings in KINDS.items():
-            told = json.dumps({**settings, "frontend": FRONTEND, "classes": CLASSES})
-            ours = [sys.executable, str(here), "--epochs", str(options.epochs), "--ours", folder, kind]
-            commands = {"ours": (ours, dict(os.environ))}
-            if options.peer:
-                # Its process crashes on processors with AMX otherwise; and both packages are called mltk.
-                environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "TF_CPP_MIN_LOG_LEVEL": "3"}
-                environment.pop("PYTHONPATH", None)
-                peer = [options.peer, str(here.with_name("feed_peer.py")), folder, str(options.epochs), told]
-                commands["reference"] = (peer, environment)
-            rates: dict[str, list[float]] = {who: [] for who in commands}
-            cpu: dict[str, list[float]] = {who: [] for who in commands}
-            for _ in range(options.rounds):
-                for who, (command, environment) in commands.items():
-                    epochs, seconds = measure(command, environment)
-                    rates[who] += epochs
-                    cpu[who].append(seconds)
-            for who, every in rates.items():
-                ratio = statistics.median(rates["ours"]) / statistics.median(every)
-                print(
-                    f"| {kind} | {who} | {statistics.median(every):.0f} ({min(every):.0f} to {max(every):.0f}) "
-                    f"| {1000 * statistics.median(cpu[who]):.2f} | {ratio:.1f} |",
-                    flush=True,
-                )
+
+
+def commands_of(
+    folder: str, kind: str, options: argparse.Namespace
+) -> dict[str, tuple[list[str], dict[str, str]]]:
+    """Return who -> command and environment."""
+    here = Path(__file__).resolve()
+    ours = [sys.executable, str(here), "--epochs", str(options.epochs), "--ours", folder, kind]
+    commands = {"ours": (ours, dict(os.environ))}
+    if options.reference:
+        # Its process crashes on processors with AMX otherwise; and both packages are called mltk.
+        environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        environment.pop("PYTHONPATH", None)
+        told = json.dumps({**KINDS[kind], "frontend": FRONTEND, "classes": CLASSES})
+        peer = [options.reference, str(here.with_name("feed_peer.py")), folder, str(options.epochs), told]
+        commands["reference"] = (peer, environment)
+    return commands
+
+
+def compare(folder: str, options: argparse.Namespace) -> tuple[list[Figure], list[str]]:
+    """Measure in turns and print; return the figures against the reference, and all lines printed."""
+    lines = [
+        "| settings | who | samples/s, median (range) | CPU ms a sample | ratio |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    print("\n".join(lines))
+    figures = []
+    for kind in KINDS:
+        commands = commands_of(folder, kind, options)
+        rates: dict[str, list[float]] = {who: [] for who in commands}
+        cpu: dict[str, list[float]] = {who: [] for who in commands}
+        for _ in range(options.rounds):
+            for who, (command, environment) in commands.items():
+                epochs, seconds = measure(command, environment)
+                rates[who] += epochs
+                cpu[who].append(seconds)
+        middle = {who: statistics.median(every) for who, every in rates.items()}
+        for who, every in rates.items():
+            lines.append(
+                f"| {kind} | {who} | {middle[who]:.0f} ({min(every):.0f} to {max(every):.0f}) "
+                f"| {1000 * statistics.median(cpu[who]):.2f} | {middle['ours'] / middle[who]:.1f} |"
+            )
+            print(lines[-1], flush=True)
+        if "reference" in middle:
+            figure = against_peer(
+                f"training feed, {kind}",
+                "samples/s",
+                middle["ours"],
+                middle["reference"],
+                "reference",
+                GOALS[kind],
+                more_is_better=True,
+            )
+            figures.append(figure)
+    return figures, lines
 
 
 if __name__ == "__main__":
