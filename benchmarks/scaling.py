@@ -7,10 +7,10 @@ The clips are real recordings of one second, each with a shift and a gain of its
 cache by content would take copies for one): 32 kB each, written to a temporary folder (--scratch; 6.5 GB for 100,000 with
 the cache of decoded clips), which is removed. Ten words, speakers of ten clips, 15 % of them for validation.
 
-features: the clips as they are, a batch of 32 at a time; feed: the published micro_speech specification's; all: with its
-commented augmentations (not unless asked for: its cost a clip is the augmentation's). "First" is the epoch that reads and decodes, "later" the one from the cache. Memory is the peak
-resident set (VmHWM), shared libraries and mapped files included, of the parent and of the largest worker; each line is a
-process of its own. Selection: `select_clips` alone in a process. The slope is that of the two largest data sets.
+features: the clips as they are, a batch of 32 at a time; feed: the published micro_speech specification's; all (where asked
+for): with its commented augmentations. "First" is the epoch that reads and decodes, "later" the one from the cache. Memory
+is the peak resident set (VmHWM), shared libraries and mapped files included, of the parent and of the largest worker; each
+line is a process of its own. Selection: `select_clips` alone. The slope is that of the two largest data sets.
 """
 
 import argparse
