@@ -1,5 +1,6 @@
 """uint16 features to the int8 that a quantized model takes."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -42,9 +43,9 @@ def to_int8(features: NDArray[np.uint16], settings: AudioFeatureGeneratorSetting
 def scale_to_int8(features: NDArray[np.uint16], native: Any) -> NDArray[np.int8]:
     """Do `to_int8` with the C core's settings, for callers that keep them."""
     output = np.empty(features.shape, np.int8)
+    spectrograms = (1 if features.ndim == 2 else len(features), math.prod(features.shape[-2:]))
     source = np.ascontiguousarray(features)
-    for one, result in [(source, output)] if features.ndim == 2 else zip(source, output, strict=True):
-        quantize(native, one.reshape(-1), result.reshape(-1))
+    quantize(native, source.reshape(spectrograms), output.reshape(spectrograms))
     return output
 
 

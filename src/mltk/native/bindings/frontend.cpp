@@ -30,8 +30,8 @@ namespace {
 
 using Clips = nb::ndarray<const int16_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using FeatureBatch = nb::ndarray<uint16_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
-using RawFeatures = nb::ndarray<const uint16_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Int8Features = nb::ndarray<int8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using RawFeatures = nb::ndarray<const uint16_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Int8Features = nb::ndarray<int8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 // Memory with the alignment that the core asks for.
 using Memory = std::unique_ptr<uint64_t[]>;
@@ -365,12 +365,17 @@ std::string default_form() {
   return name == nullptr ? "" : name;
 }
 
+// Spectrograms, one a row; each is scaled alone.
 void quantize(const mltk_fe_settings &settings, RawFeatures features, Int8Features output) {
   mltk_fe_quantize_tables tables{};
-  if (features.shape(0) != output.shape(0)) throw std::invalid_argument("the output has the wrong length");
+  const size_t n = features.shape(0), size = features.shape(1);
+  if (n != output.shape(0) || size != output.shape(1)) throw std::invalid_argument("the output has the wrong shape");
   const auto status = mltk_fe_quantize_setup(&settings, &tables);
   if (status != MLTK_FE_OK) throw std::invalid_argument(text_of(status));
-  mltk_fe_quantize(&tables, features.data(), features.shape(0), output.data());
+  nb::gil_scoped_release release;
+  for (size_t i = 0; i < n; ++i) {
+    mltk_fe_quantize(&tables, features.data() + i * size, size, output.data() + i * size);
+  }
 }
 
 }  // namespace
