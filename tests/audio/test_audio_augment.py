@@ -151,9 +151,21 @@ def test_vtlp_moves_the_formant_and_keeps_the_pitch():
         assert (harmonics**2).sum() > 0.98 * (spectrum[:4000] ** 2).sum()
 
 
-def test_vtlp_with_a_factor_of_nearly_one_is_the_identity():
-    x = (rng().standard_normal(5000) * 0.1).astype(np.float32)
-    np.testing.assert_allclose(warp_vocal_tract(x, RATE, 1 + 1e-9), x, atol=1e-6)
+@pytest.mark.parametrize("rate_hz", [100, 8000, 11025, RATE, 44100])
+@pytest.mark.parametrize("length", [1, 250, 5000])
+def test_vtlp_with_a_factor_of_nearly_one_is_the_identity(rate_hz, length):
+    x = (rng().standard_normal(length) * 0.1).astype(np.float32)
+    y = warp_vocal_tract(x, rate_hz, 1 + 1e-9)
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y, x, atol=1e-6)
+
+
+@pytest.mark.parametrize("length", [3840, 4000, 5000])
+def test_vtlp_of_a_clip_does_not_depend_on_what_comes_after(length):
+    # The frames are worked on some at a time: how many there are in the last turn must not be seen.
+    x = (rng().standard_normal(8000) * 0.1).astype(np.float32)
+    whole, part = warp_vocal_tract(x, RATE, 1.2), warp_vocal_tract(x[:length], RATE, 1.2)
+    np.testing.assert_array_equal(whole[: length - 480], part[: length - 480])
 
 
 @pytest.mark.parametrize("length", [0, 1, 7, 600])
