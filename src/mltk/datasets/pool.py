@@ -61,6 +61,8 @@ class ProcessPool:
         """
         from loky.process_executor import BrokenProcessPool
 
+        if self._executor is None:
+            _start_tracker()
         try:
             with _interrupts_held():
                 future: Future[Any] = self._running().submit(function, *arguments)
@@ -182,15 +184,22 @@ def _interrupts_held() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    from multiprocessing import resource_tracker
-
-    # Python 3.11 lets interrupts through again when it starts this helper: so it has to run before.
-    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_tracker() -> None:
+    """Start multiprocessing's helper, which would let interrupts through again where they are held. (Python 3.11.)
+
+    Not before each task: whether it runs is asked by writing to it, which takes as long as ordering the task.
+    """
+    if os.name == "posix":
+        from multiprocessing import resource_tracker
+
+        resource_tracker.ensure_running()
 
 
 def _start_worker(parent: int, start: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
