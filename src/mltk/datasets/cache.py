@@ -225,7 +225,7 @@ def _read(place: Path, key: bytes) -> NDArray[Any] | None:
             status = os.fstat(file.fileno())
             data: Any
             if status.st_size < _MAP_FROM_BYTES:
-                data = file.read(_MAP_FROM_BYTES)
+                data = file.read(status.st_size + 1)  # one that grew meanwhile is refused
             else:
                 data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError):  # not there, or not readable: then it is decoded again
