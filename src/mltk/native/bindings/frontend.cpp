@@ -192,7 +192,7 @@ class Frontend {
     auto features = nb::steal(PyArray_SimpleNew(2, shape, NPY_UINT16));
     if (!features.is_valid()) throw nb::python_error();
     auto *const row = static_cast<uint16_t *>(PyArray_DATA(reinterpret_cast<PyArrayObject *>(features.ptr())));
-    if (form_ != nullptr && rows >= fewest_windows_) {
+    if (form_ != nullptr) {
       process_vectors(samples, n, rows, row);
     } else {
       process_scalar(samples, n, row);
@@ -221,6 +221,8 @@ class Frontend {
   }
 
  private:
+  // How far a stream runs on in its memory before it is moved to the front.
+  static constexpr size_t kSpareWindows = 16;
   // Clips whose DC notch is done before their features: few enough to stay in the cache.
   static constexpr size_t kFilteredClips = 16;
 
@@ -258,15 +260,38 @@ class Frontend {
     }
   }
 
+  // Where the stream's samples begin, with room for so many more behind them. They lie one after the other, so that a
+  // window needs no copying, and from time to time they are moved to the front.
+  int16_t *room_for(size_t n) {
+    const size_t used = stream_->get()->used;
+    if (samples_ == nullptr || begin_ + used + n > capacity_) {
+      const int16_t *const old = samples_ == nullptr ? nullptr : static_cast<int16_t *>(samples_->get()) + begin_;
+      if (samples_ == nullptr || used + n > capacity_) {
+        const size_t capacity = used + n + kSpareWindows * tables_.window.size;
+        auto larger = std::make_unique<AlignedMemory>(capacity * sizeof(int16_t));
+        if (used != 0) std::memcpy(larger->get(), old, used * sizeof(int16_t));
+        samples_ = std::move(larger);
+        capacity_ = capacity;
+      } else if (used != 0) {
+        std::memmove(samples_->get(), old, used * sizeof(int16_t));
+      }
+      begin_ = 0;
+    }
+    return static_cast<int16_t *>(samples_->get()) + begin_;
+  }
+
   void process_vectors(const int16_t *samples, size_t n, size_t rows, uint16_t *features) {
     mltk_fe_state &state = *stream_->get();
+    int16_t *const first = room_for(n);
     if (stream_scratch_ == nullptr) stream_scratch_ = make_scratch();
-    joined_.resize(state.used + n);
-    std::copy_n(state.history, state.used, joined_.data());
-    mltk_fe_dc_notch(&tables_, &state, samples, n, joined_.data() + state.used);
-    form_->process_windows(&tables_, plan_->get(), stream_scratch_->get(), &state, joined_.data(), rows, features);
-    state.used = static_cast<uint32_t>(joined_.size() - rows * tables_.window.step);
-    std::copy_n(joined_.data() + rows * tables_.window.step, state.used, state.history);
+    mltk_fe_dc_notch(&tables_, &state, samples, n, first + state.used);
+    if (rows >= fewest_windows_) {
+      form_->process_windows(&tables_, plan_->get(), stream_scratch_->get(), &state, first, rows, features);
+    } else if (rows != 0) {
+      mltk_fe_process_clip(&tables_, &state, first, rows, features);
+    }
+    begin_ += rows * tables_.window.step;
+    state.used = static_cast<uint32_t>(state.used + n - rows * tables_.window.step);
   }
 
   mltk_fe_vector_clips part_of(const mltk_fe_vector_clips &all, size_t first, size_t n) const {
@@ -346,7 +371,9 @@ class Frontend {
   size_t fewest_windows_ = 0;
   std::unique_ptr<State> stream_;
   std::unique_ptr<AlignedMemory> stream_scratch_;
-  std::vector<int16_t> joined_;
+  // Of a vector form's stream; the one-lane form has its history.
+  std::unique_ptr<AlignedMemory> samples_;
+  size_t capacity_ = 0, begin_ = 0;
   mutable std::mutex idle_mutex_;
   mutable std::vector<std::unique_ptr<Worker>> idle_;
 };
