@@ -84,6 +84,20 @@ def test_strided_and_read_only_arrays_are_taken():
     )
 
 
+def test_unaligned_arrays_are_taken():
+    """Such as samples behind a header of odd length in a file that was mapped."""
+    generator = AudioFeatureGenerator(make_settings())
+    clip = cases.bursts(16000, 6)
+    unaligned = np.frombuffer(b"x" + clip.tobytes(), np.int16, offset=1)
+    assert not unaligned.flags.aligned
+    expected = generator.process_sample(clip, np.uint16)
+    np.testing.assert_array_equal(generator.process_sample(unaligned, np.uint16), expected)
+    np.testing.assert_array_equal(generator.process(unaligned), expected)
+    generator.reset()
+    rows = [generator.process(part) for part in np.array_split(unaligned, 30)]
+    np.testing.assert_array_equal(np.concatenate(rows), expected)
+
+
 def test_threads_share_one_generator():
     generator = AudioFeatureGenerator(make_settings())
     clips = [cases.noise(16000, seed, 8000) for seed in range(4)]

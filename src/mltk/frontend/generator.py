@@ -54,7 +54,7 @@ class AudioFeatureGenerator:
 
     @property
     def form(self) -> str:
-        """Which form of the C core runs: "avx512", "avx2", or "scalar" (one window after the other).
+        """Which form of the C core runs: "avx512", "avx2", "neon", or "scalar" (one number after the other).
 
         The fastest that this processor has, or what the environment variable `MLTK_FRONTEND` names. The features are
         the same.
@@ -147,7 +147,7 @@ class AudioFeatureGenerator:
         return features.astype(wanted, copy=False)
 
     def _samples(self, samples: NDArray[Any], what: str, shape: tuple[int | None, ...]) -> NDArray[np.int16]:
-        """Check an array of samples and return it as contiguous int16."""
+        """Check an array of samples and return it as contiguous, aligned int16."""
         if (
             not isinstance(samples, np.ndarray)
             or samples.dtype not in (np.int16, np.float32, np.float64)
@@ -156,4 +156,5 @@ class AudioFeatureGenerator:
         ):
             expected = ", ".join("n" if size is None else str(size) for size in shape)
             raise FrontendError(f"{what} must be int16 or float32 [{expected}], not {describe(samples)}")
-        return np.ascontiguousarray(to_int16(samples))
+        result = np.ascontiguousarray(to_int16(samples))
+        return result if result.flags.aligned else result.copy()
