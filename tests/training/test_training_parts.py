@@ -10,9 +10,10 @@ pytest.importorskip("tensorflow", reason="the extra 'train' is not installed")
 
 import keras
 
+from mltk.evaluation.samples import Samples
 from mltk.training.backend import turn_off_automatic_xla
 from mltk.training.checkpoints import BestWeights, StateSaver, TrainingState
-from mltk.training.data import TrainingStream
+from mltk.training.data import TrainingStream, validation_dataset
 from mltk.utils.errors import AudioError, ModelError, TrainingError
 
 # Keras on numpy 2 warns of its own code; `fit` and its like keep that away, here its parts are called one by
@@ -59,6 +60,31 @@ def test_stream_of_plain_batches_and_without_length() -> None:
     assert TrainingStream(batches).steps == 3
     x, y = next(iter(TrainingStream(batches).dataset().as_numpy_iterator()))
     assert (x.dtype, y.dtype, x.shape) == (np.float32, np.float32, (2, 3))
+
+
+@pytest.mark.parametrize(("steps", "sizes"), [(None, [2, 2, 1]), (9, [2, 2, 1]), (2, [2, 2])])
+def test_validation_batches_are_the_samples_over_and_over(steps: int | None, sizes: list[int]) -> None:
+    x = np.arange(-5, 5, dtype=np.int8).reshape(5, 2, 1)
+    y = np.eye(5, dtype=np.float32)
+    dataset, n_batches = validation_dataset(Samples(x, y), 2, steps)
+    assert n_batches == len(sizes)
+    batches = list(dataset.take(2 * n_batches).as_numpy_iterator())
+    assert [len(part) for part, _ in batches] == 2 * sizes
+    assert {part.dtype for batch in batches for part in batch} == {np.dtype(np.float32)}
+    n = sum(sizes)
+    np.testing.assert_array_equal(
+        np.concatenate([part for part, _ in batches]), np.concatenate([x[:n], x[:n]])
+    )
+    np.testing.assert_array_equal(
+        np.concatenate([part for _, part in batches]), np.concatenate([y[:n], y[:n]])
+    )
+
+
+def test_pipelines_have_no_thread_to_wait_for() -> None:
+    validation, _ = validation_dataset(Samples(np.zeros((2, 3), np.int8), np.zeros((2, 1), np.float32)), 2)
+    training = TrainingStream([(np.zeros((2, 3)), np.zeros((2, 1)))]).dataset()
+    assert not validation.options().autotune.enabled
+    assert not training.options().autotune.enabled
 
 
 def test_error_of_the_data_set_is_kept() -> None:

@@ -113,12 +113,12 @@ def fit(model: Any, keras_model: Any, training: Any, validation: Samples | None,
             "epochs": epochs,
             "initial_epoch": first_epoch,
             "steps_per_epoch": stream.steps,
-            "validation_data": _validation_data(model, validation),
             "callbacks": [*others, saver],
             "class_weight": plan.class_weights,
         }
         with progress.shown():
-            interrupted = _run(keras_model, stream, {**arguments, **_extra_arguments(model)})
+            told = {**_extra_arguments(model), **_validation_arguments(model, validation)}
+            interrupted = _run(keras_model, stream, {**arguments, **told})
     history = saver.history or (plan.resumed.history if plan.resumed else {})
     if best.best is None or not plan.best_weights.is_file():
         if interrupted:
@@ -144,10 +144,13 @@ def _monitor(model: Any, validation: Samples | None) -> str:
     return monitor
 
 
-def _validation_data(model: Any, samples: Samples | None) -> Any:
+def _validation_arguments(model: Any, samples: Samples | None) -> dict[str, Any]:
+    """Return what Keras is told of the validation; `train_kwargs` may say how many samples and batches."""
     if samples is None:
-        return None
-    return validation_dataset(samples, int(model.train_kwargs.get("validation_batch_size", VALIDATION_BATCH)))
+        return {}
+    batch_size = int(model.train_kwargs.get("validation_batch_size") or VALIDATION_BATCH)
+    dataset, steps = validation_dataset(samples, batch_size, model.train_kwargs.get("validation_steps"))
+    return {"validation_data": dataset, "validation_steps": steps}
 
 
 def _extra_arguments(model: Any) -> dict[str, Any]:
@@ -220,6 +223,8 @@ def _run(keras_model: Any, stream: TrainingStream, arguments: dict[str, Any]) ->
     """Fit; return whether Ctrl-C ended it."""
     try:
         with without_keras_warnings():
+            # Else Keras makes its variables while it traces the step, and traces it a second time.
+            keras_model.optimizer.build(keras_model.trainable_variables)
             keras_model.fit(stream.dataset(), verbose=0, shuffle=False, **arguments)
     except KeyboardInterrupt:
         return True
