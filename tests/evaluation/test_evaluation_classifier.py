@@ -69,31 +69,6 @@ def test_curves_against_brute_force(seed: int, count: int) -> None:
         assert {(round(p, 9), round(r, 9)) for p, r in points[:-1]} <= legal
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(0, 3))
-def test_figures_are_scikit_learns(seed: int, count: int, digits: int) -> None:
-    from sklearn import metrics
-
-    truth = np.random.default_rng(seed).integers(0, 2, count)
-    scores = np.round(posteriors_of(truth, seed, 2), digits)  # few digits: ties
-    results = score_classifier("m", ["a", "b"], truth, scores)
-    expected = metrics.confusion_matrix(truth, scores.argmax(axis=1), labels=[0, 1])
-    assert results.confusion_matrix == expected.tolist()
-    for class_id in range(2):
-        positive, column = truth == class_id, scores[:, class_id]
-        if not positive.any():
-            assert results.precision[class_id] == results.recall[class_id] == []
-            continue
-        precision, recall, _ = metrics.precision_recall_curve(positive, column, drop_intermediate=True)
-        assert results.precision[class_id] == precision.tolist()
-        assert results.recall[class_id] == recall.tolist()
-        if positive.all():
-            assert math.isnan(results.roc_auc[class_id])
-        else:
-            expected_auc = metrics.roc_auc_score(positive, column)
-            assert results.roc_auc[class_id] == pytest.approx(expected_auc, abs=1e-12)
-
-
 @pytest.mark.parametrize("archive", ["tflite_micro_speech", "keyword_spotting_alexa"])
 @pytest.mark.parametrize("kind", ["h5", "tflite"])
 def test_summary_is_that_of_published_results(shared_dir: Path, archive: str, kind: str) -> None:

@@ -2,8 +2,7 @@
 `summary.txt`.
 
 Source: the keys and the text follow the files in the published archives (formats.md, "Model archive"). Curves
-and areas: T. Fawcett, An introduction to ROC analysis, 2006. They are those of scikit-learn, which is not used because
-loading it takes longer than all the counting; the tests compare with it.
+and areas are those of scikit-learn: T. Fawcett, An introduction to ROC analysis, 2006.
 """
 
 import json
@@ -117,12 +116,13 @@ def score_classifier(
             numbers.
 
     """
+    from sklearn.metrics import confusion_matrix
+
     truth = np.asarray(y_true)
     scores = np.asarray(posteriors, np.float64)
     _check(name, classes, truth, scores)
     ids = np.arange(len(classes))
-    pairs = truth.astype(np.int64) * len(classes) + scores.argmax(axis=1)
-    confusion = np.bincount(pairs, minlength=len(classes) ** 2).reshape(len(classes), len(classes))
+    confusion = confusion_matrix(truth, scores.argmax(axis=1), labels=ids)
     counts = confusion.sum(axis=1)
     thresholds = np.arange(N_THRESHOLDS) / (N_THRESHOLDS - 1)
     curves = [_class_curves(truth == class_id, scores[:, class_id], thresholds) for class_id in ids]
@@ -166,8 +166,9 @@ def _class_curves(
     positive: NDArray[np.bool_], scores: NDArray[np.float64], thresholds: NDArray[np.float64]
 ) -> dict[str, list[float]]:
     """Return the curves of one class against the rest; NaN where a rate has no samples to count."""
+    from sklearn.metrics import precision_recall_curve, roc_auc_score
+
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
-    hits, false_alarms = _counts_by_score(positive, scores)
     curves = {
         "tpr": _share_above(scores[positive], thresholds),
         "fpr": _share_above(scores[~positive], thresholds),
@@ -176,30 +177,11 @@ def _class_curves(
         "recall": [],
     }
     if n_positive and n_negative:
-        heights, widths = np.append(0, hits), np.diff(false_alarms, prepend=0)
-        trapezoids = widths * (heights[1:] + heights[:-1])
-        curves["auc"] = [float(trapezoids.sum() / (2 * n_positive * n_negative))]
+        curves["auc"] = [float(roc_auc_score(positive, scores))]
     if n_positive:
-        kept = _bends(hits)[::-1]
-        curves["precision"] = [*(hits[kept] / (hits[kept] + false_alarms[kept])).tolist(), 1.0]
-        curves["recall"] = [*(hits[kept] / n_positive).tolist(), 0.0]
+        precision, recall, _ = precision_recall_curve(positive, scores, drop_intermediate=True)
+        curves["precision"], curves["recall"] = precision.tolist(), recall.tolist()
     return curves
-
-
-def _counts_by_score(
-    positive: NDArray[np.bool_], scores: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how many positives and how many others reach each score that occurs, the highest score first."""
-    order = np.argsort(-scores, kind="stable")
-    last_of_equals = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    hits = np.cumsum(positive[order], dtype=np.int64)[last_of_equals]
-    return hits, last_of_equals + 1 - hits
-
-
-def _bends(hits: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the places of the curve's points that are more than a step on a way along which the recall stays."""
-    changes = np.diff(hits) != 0
-    return np.flatnonzero(np.append(True, changes) | np.append(changes, True))
 
 
 def _share_above(scores: NDArray[np.float64], thresholds: NDArray[np.float64]) -> list[float]:
