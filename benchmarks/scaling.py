@@ -8,7 +8,8 @@ cache by content would take copies for one): 32 kB each, written to a temporary 
 the cache of decoded clips), which is removed. Ten words, speakers of ten clips, 15 % of them for validation.
 
 features: the clips as they are, a batch of 32 at a time; feed: the published micro_speech specification's; all (where asked
-for): with its commented augmentations. "First" is the epoch that reads and decodes, "later" the one from the cache. Memory
+for): with its commented augmentations. "First" is the epoch that reads and decodes, "later" the one from the cache; its CPU
+time, of parent and workers, tells more than clips a second where other programs run. Memory
 is the peak resident set (VmHWM), shared libraries and mapped files included, of the parent and of the largest worker; each
 line is a process of its own. Selection: `select_clips` alone. The slope is that of the two largest data sets.
 """
@@ -75,6 +76,11 @@ def peak_bytes(pid: int | str) -> int:
     raise SystemExit("Peak memory is read from /proc: Linux only")
 
 
+def cpu_seconds(pid: int | str) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def run_selection(folder: str) -> Row:
     from mltk.datasets.selection import select_clips
 
@@ -103,13 +109,21 @@ def run_feed(folder: str, kind: str, n_workers: int) -> Row:
     rates = []
     with generator.feed(selection.training, selection.noise_training, n_classes=len(WORDS)) as feed:
         for _ in range(2):
-            n, started = 0, time.perf_counter()
+            processes = ["self", *(feed._pool._executor._processes if feed._pool else ())]
+            n, started, cpu = 0, time.perf_counter(), sum(map(cpu_seconds, processes))
             for x, _labels in feed:
                 n += len(x)
             rates.append(n / (time.perf_counter() - started))
+        cpu = sum(map(cpu_seconds, processes)) - cpu
         assert feed._pool is not None
         workers = [peak_bytes(pid) for pid in feed._pool._executor._processes]
-    return {"rates": rates, "clips": n, "parent_bytes": peak_bytes("self"), "worker_bytes": max(workers)}
+    return {
+        "rates": rates,
+        "cpu_ms": 1000 * cpu / n,
+        "clips": n,
+        "parent_bytes": peak_bytes("self"),
+        "worker_bytes": max(workers),
+    }
 
 
 def measure(what: list[str], cache: Path) -> Row:
@@ -124,8 +138,8 @@ def measure(what: list[str], cache: Path) -> Row:
 
 
 HEAD = (
-    "| clips | what | workers | first, clips/s | later, clips/s | parent MB | worker MB |",
-    "| --- | --- | --- | --- | --- | --- | --- |",
+    "| clips | what | workers | first, clips/s | later, clips/s | later, CPU ms a clip | parent MB | worker MB |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- |",
 )
 
 
@@ -133,10 +147,11 @@ def line_of(row: Row) -> str:
     """Return a line of the table."""
     parent = f"{row['parent_bytes'] / 1e6:.0f}"
     if row["kind"] == "selection":
-        return f"| {row['set']:,} | selection, {row['seconds']:.2f} s | | | | {parent} | |"
+        return f"| {row['set']:,} | selection, {row['seconds']:.2f} s | | | | | {parent} | |"
     first, later = (f"{rate:.0f}" for rate in row["rates"])
     worker = f"{row['worker_bytes'] / 1e6:.0f}"
-    return f"| {row['set']:,} | {row['kind']} | {row['workers']} | {first} | {later} | {parent} | {worker} |"
+    name = f"| {row['set']:,} | {row['kind']} | {row['workers']}"
+    return f"{name} | {first} | {later} | {row['cpu_ms']:.2f} | {parent} | {worker} |"
 
 
 def measure_set(folder: Path, cache: Path, n: int, options: argparse.Namespace) -> list[Row]:
