@@ -2,6 +2,7 @@
 
 import pickle
 import threading
+import weakref
 
 import frontend_cases as cases
 import numpy as np
@@ -96,6 +97,25 @@ def test_unaligned_arrays_are_taken():
     generator.reset()
     rows = [generator.process(part) for part in np.array_split(unaligned, 30)]
     np.testing.assert_array_equal(np.concatenate(rows), expected)
+
+
+def test_a_stream_may_be_overridden_and_is_given_back():
+    """Although a generator's `process` is the C function itself."""
+
+    class Counting(AudioFeatureGenerator):
+        calls = 0
+
+        def process(self, chunk):
+            self.calls += 1
+            return super().process(chunk)
+
+    audio = cases.bursts(16000, 2)
+    plain, counting = AudioFeatureGenerator(make_settings()), Counting(make_settings())
+    np.testing.assert_array_equal(counting.process(audio), plain.process(chunk=audio))
+    assert counting.calls == 1
+    held = weakref.ref(plain)
+    del plain
+    assert held() is None
 
 
 def test_threads_share_one_generator():

@@ -38,9 +38,10 @@ class AudioFeatureGenerator:
         self.settings = settings.copy()
         self._shape = self.settings.spectrogram_shape
         self._native_settings = native_settings(self.settings)
-        self._native = native_frontend(self._native_settings)
-        # Called for every 10 ms of a stream: looked up once. It gives None for what is not int16 [n] as it is.
-        self._stream = self._native.process
+        self._native = native_frontend(self._native_settings, _chunk)
+        # A stream calls this every few milliseconds: the C function itself, without a frame of Python around it.
+        if type(self).process is AudioFeatureGenerator.process:
+            self.__dict__["process"] = self._native.process
         self._clip_activity = False
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -76,7 +77,7 @@ class AudioFeatureGenerator:
             AudioError: the sample holds NaN or infinity.
 
         """
-        samples = self._samples(sample, "A clip", (self.settings.sample_length,))
+        samples = _checked(sample, "A clip", (self.settings.sample_length,))
         features: NDArray[Any] = self._clips(samples[np.newaxis], 1, dtype)[0]
         return features
 
@@ -100,7 +101,7 @@ class AudioFeatureGenerator:
         """
         if threads < 1:
             raise FrontendError(f"threads must be 1 or more, not {threads}")
-        clips = self._samples(samples, "A batch of clips", (None, self.settings.sample_length))
+        clips = _checked(samples, "A batch of clips", (None, self.settings.sample_length))
         return self._clips(clips, threads, dtype)
 
     def process(self, chunk: NDArray[Any]) -> NDArray[np.uint16]:
@@ -118,10 +119,7 @@ class AudioFeatureGenerator:
             AudioError: the chunk holds NaN or infinity.
 
         """
-        features: NDArray[np.uint16] | None = self._stream(chunk)
-        if features is None:
-            features = self._native.process(self._samples(chunk, "A chunk", (None,)))
-            assert features is not None  # it is int16 [n] now
+        features: NDArray[np.uint16] = self._native.process(chunk)
         return features
 
     def reset(self) -> None:
@@ -146,15 +144,20 @@ class AudioFeatureGenerator:
             return scale_to_int8(features, self._native_settings)
         return features.astype(wanted, copy=False)
 
-    def _samples(self, samples: NDArray[Any], what: str, shape: tuple[int | None, ...]) -> NDArray[np.int16]:
-        """Check an array of samples and return it as contiguous, aligned int16."""
-        if (
-            not isinstance(samples, np.ndarray)
-            or samples.dtype not in (np.int16, np.float32, np.float64)
-            or samples.ndim != len(shape)
-            or any(want is not None and want != got for want, got in zip(shape, samples.shape, strict=True))
-        ):
-            expected = ", ".join("n" if size is None else str(size) for size in shape)
-            raise FrontendError(f"{what} must be int16 or float32 [{expected}], not {describe(samples)}")
-        result = np.ascontiguousarray(to_int16(samples))
-        return result if result.flags.aligned else result.copy()
+
+def _checked(samples: NDArray[Any], what: str, shape: tuple[int | None, ...]) -> NDArray[np.int16]:
+    """Check an array of samples and return it as contiguous, aligned int16."""
+    if (
+        not isinstance(samples, np.ndarray)
+        or samples.dtype not in (np.int16, np.float32, np.float64)
+        or samples.ndim != len(shape)
+        or any(want is not None and want != got for want, got in zip(shape, samples.shape, strict=True))
+    ):
+        expected = ", ".join("n" if size is None else str(size) for size in shape)
+        raise FrontendError(f"{what} must be int16 or float32 [{expected}], not {describe(samples)}")
+    result = np.ascontiguousarray(to_int16(samples))
+    return result if result.flags.aligned else result.copy()
+
+
+def _chunk(chunk: NDArray[Any]) -> NDArray[np.int16]:
+    return _checked(chunk, "A chunk", (None,))

@@ -118,8 +118,8 @@ nb::list list_of_pairs(const Pair *pairs, size_t n) {
 
 class Frontend {
  public:
-  explicit Frontend(const mltk_fe_settings &settings, const std::string &form)
-      : memory_(allocate(mltk_fe_tables_bytes(&settings))), form_(form_of(form)) {
+  explicit Frontend(const mltk_fe_settings &settings, const std::string &form, nb::object convert)
+      : memory_(allocate(mltk_fe_tables_bytes(&settings))), form_(form_of(form)), convert_(std::move(convert)) {
     const auto status = mltk_fe_setup(&settings, memory_.get(), mltk_fe_tables_bytes(&settings), &tables_);
     if (status != MLTK_FE_OK) {
       throw std::invalid_argument(text_of(status));
@@ -177,14 +177,24 @@ class Frontend {
     return all;
   }
 
-  // The rows that the next chunk of the stream completes, uint16 [rows, channels]; None for what is no int16 [n] as it
-  // lies in memory. A stream calls this every few milliseconds: numpy's own interface costs a fraction of nanobind's.
+  // The rows that the next chunk of the stream completes, uint16 [rows, channels]. What is no int16 [n] as it lies in
+  // memory goes through `convert` first; without one, None is returned. A stream calls this every few milliseconds:
+  // numpy's own interface costs a fraction of nanobind's.
   nb::object process(nb::handle chunk) {
+    if (is_plain(chunk)) return process_plain(chunk);
+    if (convert_.is_none()) return nb::none();
+    const nb::object converted = convert_(chunk);
+    return is_plain(converted) ? process_plain(converted) : nb::none();
+  }
+
+  static bool is_plain(nb::handle chunk) {
+    if (!PyArray_Check(chunk.ptr())) return false;
     auto *const array = reinterpret_cast<PyArrayObject *>(chunk.ptr());
-    if (!PyArray_Check(chunk.ptr()) || PyArray_NDIM(array) != 1 || PyArray_TYPE(array) != NPY_INT16 ||
-        !PyArray_ISCARRAY_RO(array)) {
-      return nb::none();
-    }
+    return PyArray_NDIM(array) == 1 && PyArray_TYPE(array) == NPY_INT16 && PyArray_ISCARRAY_RO(array);
+  }
+
+  nb::object process_plain(nb::handle chunk) {
+    auto *const array = reinterpret_cast<PyArrayObject *>(chunk.ptr());
     const auto *const samples = static_cast<const int16_t *>(PyArray_DATA(array));
     const auto n = static_cast<size_t>(PyArray_DIM(array, 0));
     const size_t rows = frames_after(n);
@@ -367,6 +377,7 @@ class Frontend {
   Memory memory_;
   mltk_fe_tables tables_{};
   const mltk_fe_vector_form *form_;
+  nb::object convert_;
   std::unique_ptr<AlignedMemory> plan_;
   size_t fewest_windows_ = 0;
   std::unique_ptr<State> stream_;
@@ -432,10 +443,10 @@ NB_MODULE(_frontend, m) {
   nb::class_<Frontend>(m, "Frontend")
       .def(
           "__init__",
-          [](Frontend *self, const mltk_fe_settings &settings, const char *form) {
-            new (self) Frontend(settings, *form == '\0' ? default_form() : form);
+          [](Frontend *self, const mltk_fe_settings &settings, const char *form, nb::object convert) {
+            new (self) Frontend(settings, *form == '\0' ? default_form() : form, std::move(convert));
           },
-          "settings"_a, "form"_a = "")
+          "settings"_a, "form"_a = "", "convert"_a = nb::none())
       .def_prop_ro("form", &Frontend::form)
       .def("reset", &Frontend::reset)
       .def("tables", &Frontend::tables)
