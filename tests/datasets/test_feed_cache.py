@@ -10,7 +10,7 @@ import soundfile
 
 from mltk.datasets import cache as cache_module
 from mltk.datasets.cache import ClipStore, cache_limit_bytes
-from mltk.datasets.feed_recipe import ClipCache, decode_clip
+from mltk.datasets.feed_recipe import CACHE_BYTES, ClipCache, decode_clip
 from mltk.utils.errors import DatasetError
 
 RATE = 16000
@@ -180,3 +180,9 @@ def test_the_folder_is_looked_over_seldom_while_there_is_room(tmp_path, monkeypa
         assert sum(file.stat().st_size for file in cached_files(tmp_path / "cache")) <= 1_000_000
     assert len(cached_files(tmp_path / "cache")) >= 25
     assert 3 <= len(looks) < 25  # after each eighth of the room that is left
+
+
+def test_a_worker_with_a_full_cache_is_not_taken_for_a_leaking_one():
+    from loky import process_executor
+
+    assert 2 * CACHE_BYTES < process_executor._MAX_MEMORY_LEAK_SIZE

@@ -17,8 +17,10 @@ from mltk.audio.read import read_audio_file
 from mltk.audio.resample import resample
 from mltk.datasets.cache import ClipStore
 
-CACHE_BYTES = 256 << 20
-"""Memory for decoded clips, over all workers of a run."""
+CACHE_BYTES = 128 << 20
+"""Memory for decoded clips, over all workers of a run: also where one has it all, less than half of the 300 MB of growth
+at which loky takes a worker for a leaking one, warns, and starts another in its place.
+"""
 
 
 class ClipLike(Protocol):
