@@ -1,7 +1,9 @@
 """A whole training of a published specification beside the reference toolkit's: the same command on the same files.
 
-    python benchmarks/training.py --specification ../shared/seeds/tflite_micro_speech.py
-        [--peer PYTHON | --reference-log FILE] [--seeds 42 1 2] [--epochs N] [--output DIR]
+    python benchmarks/training.py [--reference PYTHON | --reference-log FILE] [--specification FILE]
+        [--seeds 42 1 2] [--epochs N] [--output DIR] [--quick]
+
+The specification is ../shared/seeds/tflite_micro_speech.py (or that of MLTK_SHARED_DIR) where none is named.
 
 Real recordings (`real_words.py`, ../shared/speech or MLTK_SPEECH_DIR) as WAV, which the reference needs; a fifth of the
 speakers is kept apart. Each toolkit runs `mltk train SPECIFICATION --clean` on the others until early stopping, with caches
@@ -15,26 +17,26 @@ of its own that are empty at first. Every line is written down with its second, 
 - kept apart: the int8 models' accuracy on the same clips, of the speakers and noises that neither heard: of the words
   together, and of each class. This is what tells whether the models are alike.
 
-PYTHON has silabs-mltk==0.20.0, numpy==1.26.4, click<8.2, typer<0.13 and audiomentations==0.33.0. Its run is written to
-DIR/reference.json with its archive beside it; --reference-log takes such a file instead of running it again.
+PYTHON has silabs-mltk==0.20.0, numpy==1.26.4, click<8.2, typer<0.13 and audiomentations==0.33.0. With --output the
+report is DIR/training.json, and each run's log is in DIR/training. reference.json there, its archive beside it, is what
+--reference-log takes instead of running the reference again.
 """
 
 import argparse
 import itertools
-import json
 import os
-import platform
 import re
 import shutil
 import statistics
 import sys
 import tempfile
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from real_words import lay_out
+from report import Figure, Report, against_peer
 from timed_run import TimedRun, run_timed
 from trainings import accuracy
 
@@ -192,19 +194,41 @@ def table(rows: list[Figures]) -> str:
     return "\n".join(lines)
 
 
+def report(rows: list[Figures]) -> Report:
+    """Return what `make bench` shows: the median of our runs beside the reference's, if it ran."""
+    ours = [row for row in rows if row.who != "reference"]
+    notes = table(rows).splitlines()
+    made: list[Figure] = []
+    for peer in rows:
+        if peer.who != "reference":
+            continue
+        whole = statistics.median(row.whole for row in ours)
+        made.append(against_peer("a whole training, command to end", "s", whole, peer.whole, "reference", 3))
+        reached = [row.reached for row in ours if row.reached is not None]
+        if reached:
+            what = f"until the reference's validation accuracy ({len(reached)} of {len(ours)} seeds reach it)"
+            made.append(against_peer(what, "s", statistics.median(reached), peer.whole, "reference", 3))
+        words = statistics.mean(row.kept_apart["words"] for row in ours)
+        notes.append("")
+        notes.append(
+            f"Words of the speakers kept apart, int8: {words:.3f} (mean), reference {peer.kept_apart['words']:.3f}"
+        )
+    return Report("training", "A whole training of the published micro_speech specification", made, notes)
+
+
 def reference_run(options: argparse.Namespace, train: Path, work: Path) -> tuple[TimedRun, Path] | None:
     """Return the reference's run and its archive: an earlier one, a new one, or none."""
     if options.reference_log:
         return TimedRun.load(options.reference_log), options.reference_log.with_suffix(".mltk.zip")
-    if not options.peer:
+    if not options.reference:
         return None
     folder = work / "reference"
     folder.mkdir()
-    run = train_reference(options.peer, options.specification, train, folder, limit(options))
+    run = train_reference(options.reference, options.specification, train, folder, limit(options))
     archive = folder / f"{options.specification.stem}.mltk.zip"
     if options.output:
-        run.save(options.output / "reference.json")
-        archive = Path(shutil.copy(archive, options.output / "reference.mltk.zip"))
+        run.save(options.output / "training" / "reference.json")
+        archive = Path(shutil.copy(archive, options.output / "training" / "reference.mltk.zip"))
     return run, archive
 
 
@@ -216,15 +240,25 @@ def limit(options: argparse.Namespace) -> list[str]:
 def main() -> None:
     """Train with both and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--specification", type=lambda name: Path(name).resolve(), required=True)
-    parser.add_argument("--peer", help="Python of the environment with silabs-mltk")
+    shared = Path(os.environ.get("MLTK_SHARED_DIR", Path(__file__).resolve().parents[2] / "shared"))
+    parser.add_argument(
+        "--specification",
+        type=lambda name: Path(name).resolve(),
+        default=shared / "seeds" / "tflite_micro_speech.py",
+    )
+    parser.add_argument("--reference", "--peer", help="Python of the environment with silabs-mltk")
     parser.add_argument("--reference-log", type=Path, help="an earlier reference.json, its archive beside it")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[42])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[42, 1, 2])
     parser.add_argument("--epochs", type=int, help="stop each training after so many (a quick look)")
-    parser.add_argument("--output", type=Path, help="folder for logs and results.json")
+    parser.add_argument("--quick", action="store_true", help="one seed, three epochs: does it run?")
+    parser.add_argument("--output", type=Path, help="folder for training.json and the logs")
     options = parser.parse_args()
+    if options.quick:
+        options.seeds, options.epochs = options.seeds[:1], options.epochs or 3
+    if not options.specification.is_file():
+        parser.error(f"there is no {options.specification}: set MLTK_SHARED_DIR or name a --specification")
     if options.output:
-        options.output.mkdir(parents=True, exist_ok=True)
+        (options.output / "training").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         train, test = make_folders(work / "data")
@@ -241,7 +275,7 @@ def main() -> None:
             run = train_ours(options.specification, train, folder, seed, limit(options))
             runs[f"ours, seed {seed}"] = run, folder / f"{options.specification.stem}.mltk.zip"
             if options.output:
-                run.save(options.output / f"ours-{seed}.json")
+                run.save(options.output / "training" / f"ours-{seed}.json")
         wanted = wanted_accuracy(next(iter(runs.values()))[0])
         rows = [
             figures(who, run, wanted, score(archive, classes, samples))
@@ -249,12 +283,7 @@ def main() -> None:
         ]
     print(table(rows))
     if options.output:
-        result = {
-            "machine": {"processor": platform.processor() or platform.machine(), "cpus": os.cpu_count()},
-            "commands": {who: [run.started, *run.command] for who, (run, _) in runs.items()},
-            "figures": [asdict(row) for row in rows],
-        }
-        (options.output / "results.json").write_text(json.dumps(result, indent=1) + "\n")
+        report(rows).write(options.output)
 
 
 if __name__ == "__main__":
