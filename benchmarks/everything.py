@@ -114,6 +114,9 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(BENCHMARKS), help="which, with commas between them")
     parser.add_argument("--quick", action="store_true", help="fewer rounds: does it run?")
     options = parser.parse_args()
+    if options.reference:
+        # Not resolved: the link itself is what makes it the environment's Python. Some benchmarks run it elsewhere.
+        options.reference = str(Path(options.reference).absolute())
     wanted = [name.strip() for name in options.only.split(",")]
     unknown = sorted(set(wanted) - set(BENCHMARKS))
     if unknown:

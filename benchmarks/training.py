@@ -255,6 +255,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.seeds, options.epochs = options.seeds[:1], options.epochs or 3
+    if options.reference:
+        options.reference = str(Path(options.reference).absolute())
     if not options.specification.is_file():
         parser.error(f"there is no {options.specification}: set MLTK_SHARED_DIR or name a --specification")
     if options.output:
