@@ -73,13 +73,15 @@ def summarize(folder: Path) -> None:
 
 
 def draw(reports: list[Report], place: Path) -> None:
-    """Draw how many times better each figure is, with its goal."""
+    """Draw how many times better than a peer each figure is, with its goal; limits are in the table only."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figures = [figure for report in reports for figure in report.figures][::-1]
+    figures = [figure for report in reports for figure in report.figures if figure.peer is not None][::-1]
+    if not figures:
+        return
     colours = ["#2a78b5" if figure.met else "#c8502f" for figure in figures]
     picture, axes = pyplot.subplots(figsize=(9, 1.2 + 0.34 * len(figures)), layout="constrained")
     heights = range(len(figures))
@@ -87,10 +89,7 @@ def draw(reports: list[Report], place: Path) -> None:
     axes.scatter(
         [figure.goal for figure in figures], heights, marker="|", s=220, color="black", label="goal", zorder=3
     )
-    names = [
-        f"{figure.what}\n{'against ' if figure.peer is not None else ''}{figure.peer_name}"
-        for figure in figures
-    ]
+    names = [f"{figure.what}\nbeside {figure.peer_name}" for figure in figures]
     axes.set_yticks(heights, names, fontsize=7)
     for height, figure in zip(heights, figures, strict=True):
         axes.annotate(
@@ -99,9 +98,13 @@ def draw(reports: list[Report], place: Path) -> None:
     axes.set_xscale("log")
     low, high = min(0.8, *(figure.ratio for figure in figures)), max(figure.ratio for figure in figures)
     axes.set_xlim(low, 2 * high)
+    ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if low <= tick <= 2 * high]
+    axes.set_xticks(ticks, [f"{tick:g} x" for tick in ticks])
+    axes.minorticks_off()
     axes.axvline(1.0, color="grey", linewidth=0.8)
-    axes.set_xlabel("times better than the peer or the limit (log scale)")
-    axes.legend(loc="lower right", fontsize=8)
+    axes.set_xlabel("times as fast as the peer in the same run")
+    axes.legend(loc="lower right", fontsize=8, markerscale=0.6)
+    axes.margins(y=0.02)
     picture.savefig(place, dpi=130)
     pyplot.close(picture)
 
