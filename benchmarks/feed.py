@@ -22,11 +22,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from real_words import speech_dir
-from report import Figure, Report, against_peer
+from real_words import copy_as_wav, speech_dir
+from report import Figure, Report, against_peer, reference_environment
 
-from mltk.audio.read import read_audio_file
-from mltk.audio.write import write_audio_file
 from mltk.datasets.feed import ParallelAudioDataGenerator
 from mltk.datasets.selection import select_clips
 from mltk.frontend.settings import AudioFeatureGeneratorSettings
@@ -42,10 +40,10 @@ FRONTEND: dict[str, Any] = {
 }  # fmt: skip
 PLAIN: dict[str, Any] = {
     "cores": 1.0, "max_batches_pending": 16, "unknown_class_percentage": 3.0, "silence_class_percentage": 0.2,
-    "offset_range": [0.0, 1.0], "trim_threshold_db": 20, "bg_noise_range": [0.0, 0.3], "bg_noise_dir": "_background_noise_",
+    "offset_range": (0.0, 1.0), "trim_threshold_db": 20, "bg_noise_range": (0.0, 0.3), "bg_noise_dir": "_background_noise_",
 }  # fmt: skip
 VARIED = {
-    "loudness_range": [0.6, 3.0], "speed_range": [0.6, 1.9], "pitch_range": [0.7, 1.4], "vtlp_range": [0.7, 1.4],
+    "loudness_range": (0.6, 3.0), "speed_range": (0.6, 1.9), "pitch_range": (0.7, 1.4), "vtlp_range": (0.7, 1.4),
 }  # fmt: skip
 KINDS = {"as published": PLAIN, "all augmentations": PLAIN | VARIED}
 GOALS = {"as published": 8.0, "all augmentations": 5.0}
@@ -57,15 +55,13 @@ def make_folder(folder: Path) -> None:
     for name, source in {**sources, "_background_noise_": speech_dir() / "noise"}.items():
         (folder / name).mkdir()
         for path in sorted(source.rglob("*.flac")):
-            samples, rate_hz = read_audio_file(path, return_sample_rate=True)
-            write_audio_file(str(folder / name / f"{path.stem}.wav"), samples, rate_hz)
+            copy_as_wav(path, folder / name)
 
 
 def run_ours(folder: str, epochs: int, settings: dict[str, Any]) -> None:
     """Print a JSON line for each epoch: samples, seconds."""
-    ranges = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
     frontend = AudioFeatureGeneratorSettings(**FRONTEND)
-    generator = ParallelAudioDataGenerator(dtype="int8", frontend_settings=frontend, **ranges)
+    generator = ParallelAudioDataGenerator(dtype="int8", frontend_settings=frontend, **settings)
     selection = select_clips(
         folder,
         CLASSES,
@@ -121,12 +117,9 @@ def commands_of(
     ours = [sys.executable, str(here), "--epochs", str(options.epochs), "--ours", folder, kind]
     commands = {"ours": (ours, dict(os.environ))}
     if options.reference:
-        # Its process crashes on processors with AMX otherwise; and both packages are called mltk.
-        environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        environment.pop("PYTHONPATH", None)
         told = json.dumps({**KINDS[kind], "frontend": FRONTEND, "classes": CLASSES})
         peer = [options.reference, str(here.with_name("feed_peer.py")), folder, str(options.epochs), told]
-        commands["reference"] = (peer, environment)
+        commands["reference"] = (peer, reference_environment())
     return commands
 
 

@@ -11,6 +11,8 @@ import hashlib
 import os
 from pathlib import Path
 
+from mltk.audio.read import read_audio_file
+from mltk.audio.write import write_audio_file
 from mltk.datasets.folder import BACKGROUND_NOISE, SILENCE
 from mltk.datasets.split import speaker_of
 
@@ -56,6 +58,12 @@ def link(source: Path, destination: Path) -> None:
             return
         destination = destination.with_name(f"{destination.stem}0{destination.suffix}")
     destination.symlink_to(source.resolve())
+
+
+def copy_as_wav(source: Path, folder: Path) -> None:
+    """Write a recording as WAV, of the same rate and name, into a folder: the reference toolkit takes no FLAC."""
+    samples, rate_hz = read_audio_file(source, return_sample_rate=True)
+    write_audio_file(str(folder / f"{source.stem}.wav"), samples, rate_hz)
 
 
 def main() -> None:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from mltk.utils.files import write_text
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -79,12 +81,8 @@ class Report:
 
     def write(self, folder: Path) -> None:
         """Write FOLDER/NAME.json, beside and renamed."""
-        folder.mkdir(parents=True, exist_ok=True)
         content = asdict(self) | {"machine": machine(), "date": _now(), "command": command()}
-        place = folder / f"{self.name}.json"
-        beside = place.with_suffix(".part")
-        beside.write_text(json.dumps(content, indent=1) + "\n")
-        beside.replace(place)
+        write_text(folder / f"{self.name}.json", json.dumps(content, indent=1) + "\n")
 
 
 def read(place: Path) -> tuple[Report, dict[str, str]]:
@@ -93,6 +91,21 @@ def read(place: Path) -> tuple[Report, dict[str, str]]:
     figures = [Figure(**figure) for figure in content["figures"]]
     about = {name: str(content[name]) for name in ("machine", "date", "command")}
     return Report(content["name"], content["title"], figures, list(content["notes"])), about
+
+
+def shared_dir() -> Path:
+    """Return the folder of the seeds and the models of others."""
+    return Path(os.environ.get("MLTK_SHARED_DIR", Path(__file__).resolve().parents[2] / "shared"))
+
+
+def reference_environment() -> dict[str, str]:
+    """Return the environment in which the reference toolkit runs.
+
+    Its TensorFlow crashes on processors with AMX otherwise; and both packages are called mltk.
+    """
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment.pop("PYTHONPATH", None)
+    return environment
 
 
 def machine() -> str:

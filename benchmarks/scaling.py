@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 from feed import FRONTEND, PLAIN, VARIED, WORDS
-from real_words import speech_dir
+from real_words import copy_as_wav, speech_dir
 from report import Report, within_limit
 
 RATE = 16000
@@ -53,8 +53,7 @@ def make_clips(folder: Path, n: int) -> None:
     noise = folder / "_background_noise_"
     noise.mkdir(parents=True)
     for path in sorted((speech_dir() / "noise").glob("*.flac")):
-        samples, rate_hz = read_audio_file(path, return_sample_rate=True)
-        write_audio_file(str(noise / f"{path.stem}.wav"), samples, rate_hz)
+        copy_as_wav(path, noise)
     for word in WORDS:
         (folder / word).mkdir()
     template = folder / "template.wav"
@@ -103,11 +102,10 @@ def run_feed(folder: str, kind: str, n_workers: int) -> Row:
     from mltk.frontend.settings import AudioFeatureGeneratorSettings
 
     selection = select_clips(folder, WORDS)
-    ranges = {name: tuple(value) if isinstance(value, list) else value for name, value in KINDS[kind].items()}
     generator = ParallelAudioDataGenerator(
         frontend_settings=AudioFeatureGeneratorSettings(**FRONTEND),
         dtype="int8",
-        **{**ranges, "cores": n_workers},
+        **{**KINDS[kind], "cores": n_workers},
     )
     rates = []
     with generator.feed(selection.training, selection.noise_training, n_classes=len(WORDS)) as feed:

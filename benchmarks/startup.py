@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from report import Figure, Report, against_peer, table, within_limit
+from report import Figure, Report, against_peer, reference_environment, shared_dir, table, within_limit
 
 RATE_HZ = 16000
 MODEL = "tflite_micro_speech.mltk.zip"
@@ -84,10 +84,9 @@ class Timed:
 
 def environment(of_reference: bool) -> dict[str, str]:
     """Return the environment of a user: compiled modules are kept, the reference does not see our package."""
-    hidden = ["PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", *(["PYTHONPATH"] if of_reference else [])]
-    kept = {name: value for name, value in os.environ.items() if name not in hidden}
-    # Its TensorFlow crashes on newer processors otherwise.
-    return kept | ({"ONEDNN_MAX_CPU_ISA": "AVX2", "TF_CPP_MIN_LOG_LEVEL": "3"} if of_reference else {})
+    whole = reference_environment() if of_reference else os.environ
+    hidden = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+    return {name: value for name, value in whole.items() if name not in hidden}
 
 
 def make_audio(folder: Path) -> None:
@@ -96,6 +95,7 @@ def make_audio(folder: Path) -> None:
     In a process of its own: a new process counts the memory of its parent, which is to stay small, as its own.
     """
     import numpy as np
+    from real_words import speech_dir
 
     from mltk.audio.read import read_audio_file
     from mltk.audio.resample import resample
@@ -118,13 +118,6 @@ def make_audio(folder: Path) -> None:
     write_audio_file(str(folder / "minute.wav"), stream[: 60 * RATE_HZ], RATE_HZ)
     write_audio_file(str(folder / "hour.wav"), stream, RATE_HZ)
     write_audio_file(str(folder / "hour44.wav"), resample(stream, RATE_HZ, 44100), 44100)
-
-
-def speech_dir() -> Path:
-    """Return the folder of the real recordings."""
-    from real_words import speech_dir as find
-
-    return find()
 
 
 def our_commands(mltk: list[str], models: Path, audio: Path, one_core: list[str]) -> list[Timed]:
@@ -200,7 +193,7 @@ def main() -> None:
     without_script = [sys.executable, "-c", "from mltk.cli.main import main; main()"]
     script = options.mltk or beside
     mltk = [str(script)] if script.exists() else without_script
-    shared = Path(os.environ.get("MLTK_SHARED_DIR", Path(__file__).resolve().parents[2] / "shared"))
+    shared = shared_dir()
     one_core = (
         ["taskset", "-c", str(min(os.sched_getaffinity(0)))] if hasattr(os, "sched_getaffinity") else []
     )

@@ -47,18 +47,6 @@ class TimedRun:
         head = json.dumps(fields)[:-1]
         path.write_text(f'{head}, "lines": [\n' + ",\n".join(map(json.dumps, lines)) + "\n]}\n")
 
-    def first(self, pattern: str) -> float:
-        """Return the second of the first line in which a pattern is found.
-
-        Raises:
-            SystemExit: there is none.
-
-        """
-        for seconds, text in self.lines:
-            if re.search(pattern, text):
-                return seconds
-        raise SystemExit(f"No line of {self.command[0]} has {pattern!r}")
-
     def load_text(self) -> str:
         """Return how much of the machine the command had."""
         if self.other_cpu_seconds is None:

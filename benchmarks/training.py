@@ -35,13 +35,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from real_words import lay_out
-from report import Figure, Report, against_peer
+from real_words import copy_as_wav, lay_out
+from report import Figure, Report, against_peer, reference_environment, shared_dir
 from timed_run import TimedRun, run_timed
 from trainings import accuracy
 
-from mltk.audio.read import read_audio_file
-from mltk.audio.write import write_audio_file
 from mltk.datasets.folder import SILENCE
 from mltk.evaluation.folder import samples_of_folder
 from mltk.evaluation.samples import Samples
@@ -93,9 +91,7 @@ def make_folders(out: Path) -> tuple[Path, Path]:
     """Write the recordings as WAV: those to train with, and those of the speakers kept apart."""
     for side in lay_out(out / "links", LAYOUT_SEED):
         for path in sorted(side.glob("*/*.flac")):
-            samples, rate_hz = read_audio_file(path, return_sample_rate=True)
-            target = out / side.name / path.parent.name / f"{path.stem}.wav"
-            write_audio_file(str(target), samples, rate_hz)
+            copy_as_wav(path, out / side.name / path.parent.name)
     return out / "train", out / "test"
 
 
@@ -104,11 +100,8 @@ def train_reference(peer: str, specification: Path, train: Path, folder: Path, e
     clips = folder / "clips"  # it writes lists of the files beside them
     shutil.copytree(train, clips)
     shutil.copy(specification, folder)
-    # Its process crashes on processors with AMX otherwise; and both packages are called mltk.
-    own = {"ONEDNN_MAX_CPU_ISA": "AVX2", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"}
-    caches = {"HOME": str(folder), "MLTK_CACHE_DIR": str(folder / "cache")}
-    environment = {**os.environ, **own, **caches}
-    environment.pop("PYTHONPATH", None)
+    own = {"HOME": str(folder), "MLTK_CACHE_DIR": str(folder / "cache"), "PYTHONUNBUFFERED": "1"}
+    environment = reference_environment() | own
     script = Path(__file__).resolve().with_name("training_peer.py")
     command = [peer, str(script), str(clips), "train", f"./{specification.name}", "--clean", *extra]
     return run_timed(command, folder, environment)
@@ -240,11 +233,10 @@ def limit(options: argparse.Namespace) -> list[str]:
 def main() -> None:
     """Train with both and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    shared = Path(os.environ.get("MLTK_SHARED_DIR", Path(__file__).resolve().parents[2] / "shared"))
     parser.add_argument(
         "--specification",
         type=lambda name: Path(name).resolve(),
-        default=shared / "seeds" / "tflite_micro_speech.py",
+        default=shared_dir() / "seeds" / "tflite_micro_speech.py",
     )
     parser.add_argument("--reference", "--peer", help="Python of the environment with silabs-mltk")
     parser.add_argument("--reference-log", type=Path, help="an earlier reference.json, its archive beside it")
